@@ -1,0 +1,28 @@
+import { byCodeUnit } from '#core/version-vector.ts';
+
+/** A value as PostgreSQL prints it; never a JavaScript number or date, which lose digits. */
+export type PgText = string | null;
+
+export interface Column {
+  readonly name: string;
+  /** pg_type OID in the region where this relation was described; used only for key canonicalisation. */
+  readonly typeOid: number;
+}
+
+/** A table as one transaction's changes describe it. Names, not OIDs: those differ between regions. */
+export interface Relation {
+  readonly schema: string;
+  readonly name: string;
+  readonly columns: readonly Column[];
+  /** Positions in `columns` that identify a row, in key order. */
+  readonly keyColumns: readonly number[];
+}
+
+/** `schema.name`, the identity of a table across regions. */
+export function relationId(relation: { readonly schema: string; readonly name: string }): string {
+  return `${relation.schema}.${relation.name}`;
+}
+
+export function compareRelations(left: Relation, right: Relation): number {
+  return byCodeUnit(relationId(left), relationId(right));
+}

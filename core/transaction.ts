@@ -1,0 +1,98 @@
+import type { Hlc } from '#core/hlc.ts';
+import type { Lsn } from '#core/lsn.ts';
+import type { RegionId, ReplicaId } from '#core/region.ts';
+import type { PgText, Relation } from '#core/relation.ts';
+import type { RowKey } from '#core/row-key.ts';
+import { byCodeUnit, sequenceOf } from '#core/version-vector.ts';
+import type { VersionVector } from '#core/version-vector.ts';
+
+/**
+ * Who did it, when, and what they had seen. Its dot (replica, sequence) names the transaction in every
+ * region for ever; its stamp (hlc, region, epoch, sequence) decides winners.
+ */
+export interface TransactionHeader {
+  readonly replica: ReplicaId;
+  readonly region: RegionId;
+  readonly epoch: number;
+  /** Dense, from 1, in the origin's commit order. */
+  readonly sequence: number;
+  readonly hlc: Hlc;
+  /** What was visible in the origin; its own earlier transactions are implied by `sequence`. */
+  readonly deps: VersionVector;
+  readonly commitLsn: Lsn;
+  /** One past the commit record: the only position that may be acknowledged to the slot. */
+  readonly endLsn: Lsn;
+  readonly commitTimeUs: number;
+}
+
+/** A counter's change: `amount` is a decimal text, possibly negative. */
+export interface AddCell {
+  readonly kind: 'add';
+  readonly amount: string;
+}
+
+/** What one column of an UPDATE meant: an assignment (the text itself) or a typed delta. */
+export type Cell = PgText | AddCell;
+
+export interface InsertOp {
+  readonly kind: 'insert';
+  readonly relation: Relation;
+  readonly key: RowKey;
+  /** All columns of `relation`, in order. */
+  readonly values: readonly PgText[];
+}
+
+export interface UpdateOp {
+  readonly kind: 'update';
+  readonly relation: Relation;
+  readonly key: RowKey;
+  /** Positions of the columns that changed, ascending, and what each change meant. */
+  readonly columns: readonly number[];
+  readonly cells: readonly Cell[];
+}
+
+export interface DeleteOp {
+  readonly kind: 'delete';
+  readonly relation: Relation;
+  readonly key: RowKey;
+  /** The row as it was: whoever brings it back needs the columns nobody else changed. */
+  readonly values: readonly PgText[];
+}
+
+export interface TruncateOp {
+  readonly kind: 'truncate';
+  readonly relation: Relation;
+}
+
+export type KeyedOp = InsertOp | UpdateOp | DeleteOp;
+export type RowOp = KeyedOp | TruncateOp;
+
+export interface ChangeTransaction extends TransactionHeader {
+  readonly ops: readonly RowOp[];
+}
+
+/** True when `earlier` was visible to the writer of `later` (or is it). */
+export function happenedBefore(earlier: TransactionHeader, later: TransactionHeader): boolean {
+  if (earlier.replica === later.replica) return earlier.sequence <= later.sequence;
+  return sequenceOf(later.deps, earlier.replica) >= earlier.sequence;
+}
+
+/** Neither writer had seen the other. Exact, not a guess from clocks. */
+export function concurrent(left: TransactionHeader, right: TransactionHeader): boolean {
+  return !happenedBefore(left, right) && !happenedBefore(right, left);
+}
+
+/** The total order of stamps. It extends causality, and reads nothing local. */
+export function compareStamps(left: TransactionHeader, right: TransactionHeader): number {
+  if (left.hlc !== right.hlc) return left.hlc - right.hlc;
+  if (left.region !== right.region) return byCodeUnit(left.region, right.region);
+  if (left.epoch !== right.epoch) return left.epoch - right.epoch;
+  return left.sequence - right.sequence;
+}
+
+export function formatDot(header: {
+  readonly replica: ReplicaId;
+  readonly sequence: number;
+}): string {
+  return `${header.replica}:${header.sequence}`;
+}
