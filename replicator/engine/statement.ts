@@ -1,0 +1,246 @@
+import type { PgText, Relation } from '#core/relation.ts';
+import type { RowKey } from '#core/row-key.ts';
+
+/**
+ * Every statement the engine can ask of its database: data, not SQL. The PostgreSQL adapter renders
+ * them, the simulator executes them, and one contract suite holds both to the same outcomes.
+ */
+export type Statement =
+  | BeginStatement
+  | { readonly kind: 'commit' }
+  | { readonly kind: 'rollback' }
+  | AdvanceVectorStatement
+  | { readonly kind: 'enterOrigin' }
+  | { readonly kind: 'leaveOrigin' }
+  | { readonly kind: 'savepoint' }
+  | { readonly kind: 'rollbackToSavepoint' }
+  | UpdateRowsStatement
+  | InsertRowsStatement
+  | DeleteRowsStatement
+  | LockRowsStatement
+  | LockTableStatement
+  | TruncateStatement
+  | WriteConflictsStatement
+  | WriteQuarantineStatement
+  | ClearQuarantineStatement
+  | { readonly kind: 'readSnapshot' }
+  | EmitMarkStatement
+  | { readonly kind: 'readState' }
+  | { readonly kind: 'readQuarantine' }
+  | ReadSettingsStatement
+  | SaveCheckpointStatement
+  | { readonly kind: 'resetSpill' }
+  | SpillStatement
+  | LoadSpillStatement;
+
+export interface BeginStatement {
+  readonly kind: 'begin';
+  /** Below the server's deadlock_timeout, so that apply gives way and never the application. */
+  readonly lockTimeoutMs: number;
+}
+
+/**
+ * The marker: compare-and-set of the applied-vector row, first in every apply transaction. Result
+ * `advanced` with count 0 means that another applier was here (VECTOR_FENCED).
+ */
+export interface AdvanceVectorStatement {
+  readonly kind: 'advanceVector';
+  readonly expectedGeneration: number;
+  readonly vector: string;
+  readonly hlc: number;
+}
+
+/** Row versions that the index knows: everything below the horizon, our own, or the key's last captured. */
+export interface Guard {
+  /** 32-bit transaction id; row versions with an older xmin are known. Null: none is. */
+  readonly horizonXid: number | null;
+  /** 32-bit ids of apply's own recent transactions. */
+  readonly ownXids: readonly number[];
+}
+
+export interface UpdateRowsStatement {
+  readonly kind: 'updateRows';
+  readonly relation: Relation;
+  /** Positions in `relation.columns` that some row writes. */
+  readonly columns: readonly number[];
+  readonly rows: readonly RowUpdate[];
+  /** Null: the rows are locked and fenced already. */
+  readonly guard: Guard | null;
+}
+
+export interface RowUpdate {
+  readonly key: RowKey;
+  /** Last captured local transaction id of this key (32-bit), or null. */
+  readonly knownXid: number | null;
+  /** Per entry of `columns`: untouched, an assignment, or an amount to add. */
+  readonly writes: readonly ColumnWrite[];
+}
+
+export type ColumnWrite =
+  | null
+  | { readonly kind: 'set'; readonly value: PgText }
+  | { readonly kind: 'add'; readonly amount: string };
+
+/** INSERT … ON CONFLICT (key) DO NOTHING; the count says how many were really inserted. */
+export interface InsertRowsStatement {
+  readonly kind: 'insertRows';
+  readonly relation: Relation;
+  /** Values in the order of `relation.columns`. */
+  readonly rows: readonly (readonly PgText[])[];
+}
+
+export interface DeleteRowsStatement {
+  readonly kind: 'deleteRows';
+  readonly relation: Relation;
+  readonly rows: readonly { readonly key: RowKey; readonly knownXid: number | null }[];
+  readonly guard: Guard | null;
+}
+
+/** SELECT … FOR UPDATE; rows that exist and are visible come back in full. */
+export interface LockRowsStatement {
+  readonly kind: 'lockRows';
+  readonly relation: Relation;
+  readonly keys: readonly RowKey[];
+}
+
+/** Keeps every other writer out of the table until commit. */
+export interface LockTableStatement {
+  readonly kind: 'lockTable';
+  readonly relation: Relation;
+}
+
+/** Deletes every row except these keys. */
+export interface TruncateStatement {
+  readonly kind: 'truncateExcept';
+  readonly relation: Relation;
+  readonly survivors: readonly RowKey[];
+}
+
+/** One side of a conflict as the operator sees it. */
+export interface ConflictSide {
+  readonly dot: string;
+  readonly region: string;
+  readonly hlc: number;
+  /** The value it wrote, or the deleted row as JSON text; null is SQL NULL. */
+  readonly value: PgText;
+}
+
+export interface ConflictRow {
+  readonly relation: string;
+  readonly key: string;
+  /** Column name, or `*` for the row's existence. */
+  readonly column: string;
+  readonly kind: 'update-update' | 'insert-insert' | 'update-delete' | 'truncate';
+  readonly winner: ConflictSide;
+  readonly loser: ConflictSide;
+}
+
+/** Identity of a record: relation, key, column, winner.dot, loser.dot. Both lists are idempotent. */
+export interface WriteConflictsStatement {
+  readonly kind: 'writeConflicts';
+  readonly add: readonly ConflictRow[];
+  readonly remove: readonly ConflictRow[];
+}
+
+export interface QuarantineRow {
+  readonly relation: string;
+  readonly key: string;
+  readonly sqlState: string;
+  readonly reason: string;
+  /** The row that should be there, JSON object of texts; null when it should be absent. */
+  readonly wanted: PgText;
+}
+
+export interface WriteQuarantineStatement {
+  readonly kind: 'writeQuarantine';
+  readonly rows: readonly QuarantineRow[];
+}
+
+export interface ClearQuarantineStatement {
+  readonly kind: 'clearQuarantine';
+  readonly rows: readonly { readonly relation: string; readonly key: string }[];
+}
+
+/** A flushed logical message that capture meets at this place in the WAL. */
+export interface EmitMarkStatement {
+  readonly kind: 'emitMark';
+  readonly prefix: 'everywrite:mark' | 'everywrite:heartbeat';
+  readonly content: string;
+}
+
+export interface ReadSettingsStatement {
+  readonly kind: 'readSettings';
+  readonly id: number;
+}
+
+/** The stable vector, so that a rebuild knows where to begin. */
+export interface SaveCheckpointStatement {
+  readonly kind: 'saveCheckpoint';
+  readonly stable: string;
+}
+
+export interface SpillStatement {
+  readonly kind: 'spill';
+  readonly rows: readonly SpilledKey[];
+}
+
+export interface SpilledKey {
+  readonly relation: string;
+  readonly key: string;
+  readonly state: Uint8Array;
+}
+
+/** Reads and removes. */
+export interface LoadSpillStatement {
+  readonly kind: 'loadSpill';
+  readonly keys: readonly { readonly relation: string; readonly key: string }[];
+}
+
+/** pg_current_snapshot(), 64-bit ids as PostgreSQL prints them. */
+export interface Snapshot {
+  readonly xmin: bigint;
+  readonly xmax: bigint;
+  readonly inProgress: readonly bigint[];
+}
+
+export interface LockedRow {
+  readonly key: RowKey;
+  /** 32-bit xmin of the locked version. */
+  readonly xmin: number;
+  /** In the order of the relation's columns in the statement; a column missing in the table is null. */
+  readonly values: readonly PgText[];
+}
+
+/** What everywrite's tables say about this region. */
+export interface RegionState {
+  readonly region: string;
+  readonly epoch: number;
+  readonly generation: number;
+  readonly vector: string;
+  readonly hlc: number;
+  /** Settings in effect where the slot begins. */
+  readonly initialSettings: number;
+  readonly stable: string;
+  readonly serverVersion: number;
+  readonly confirmedFlushLsn: string | null;
+}
+
+export type StatementResult =
+  | { readonly kind: 'done' }
+  | { readonly kind: 'count'; readonly count: number }
+  /** `xid` is apply's own 32-bit transaction id, `snapshotXmin` was read in the same statement. */
+  | {
+      readonly kind: 'advanced';
+      readonly count: number;
+      readonly xid: number;
+      readonly snapshotXmin: bigint;
+    }
+  | { readonly kind: 'locked'; readonly rows: readonly LockedRow[] }
+  | { readonly kind: 'snapshot'; readonly snapshot: Snapshot }
+  | { readonly kind: 'state'; readonly state: RegionState }
+  | {
+      readonly kind: 'quarantined';
+      readonly rows: readonly { readonly relation: string; readonly key: string }[];
+    }
+  | { readonly kind: 'settings'; readonly value: string | null }
+  | { readonly kind: 'spilled'; readonly rows: readonly SpilledKey[] };
