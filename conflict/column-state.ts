@@ -1,0 +1,121 @@
+import type { PgText } from '#core/relation.ts';
+import { compareStamps, happenedBefore } from '#core/transaction.ts';
+import type { TransactionHeader } from '#core/transaction.ts';
+import type { ConflictSink } from '#conflict/conflict-sink.ts';
+import { applyDelta } from '#conflict/delta-family.ts';
+import type { DeltaCell } from '#conflict/delta-family.ts';
+import { Frontier } from '#conflict/frontier.ts';
+import type { IsStable, Rivalry } from '#conflict/frontier.ts';
+
+/** A value somebody wrote outright: an UPDATE of a register, an INSERT, NULL → value. */
+export interface Assignment {
+  readonly by: TransactionHeader;
+  readonly value: PgText;
+  /** `value` with the stable deltas in it that it had not seen; those are no longer listed. */
+  readonly folded: PgText;
+  readonly fromInsert: boolean;
+}
+
+/**
+ * The unstable deltas, newest first. A linked list, because states are copied on write and a hot
+ * counter gathers thousands of deltas before they are stable: adding one must not copy the others.
+ */
+export interface DeltaList {
+  readonly by: TransactionHeader;
+  readonly cell: DeltaCell;
+  readonly rest: DeltaList | null;
+}
+
+/**
+ * The unstable writes of one column: the causally maximal assignments and all deltas. The value is the
+ * greatest assignment's, plus the deltas that it had not seen (hazards T13). Immutable.
+ */
+export class ColumnState {
+  readonly name: string;
+  readonly assignments: Frontier<Assignment>;
+  readonly deltas: DeltaList | null;
+
+  constructor(name: string, assignments: Frontier<Assignment>, deltas: DeltaList | null) {
+    this.name = name;
+    this.assignments = assignments;
+    this.deltas = deltas;
+  }
+
+  assign(next: Assignment, sink: ConflictSink): ColumnState {
+    const folded = this.assignments.fold(next, rivalry(this.name, sink));
+    return new ColumnState(this.name, folded, this.deltas);
+  }
+
+  add(by: TransactionHeader, cell: DeltaCell): ColumnState {
+    // A transaction that assigned the column before adding to it means the sum; its delta then has the
+    // assignment's own dot and would otherwise pass for seen.
+    const own = this.assignments.writes.some((assignment) => assignment.by === by);
+    const assignments = own
+      ? this.assignments.map((a) => (a.by === by ? increased(a, cell) : a))
+      : this.assignments;
+    return new ColumnState(this.name, assignments, { by, cell, rest: this.deltas });
+  }
+
+  /** The assignment that decides; undefined when the stored value still stands. */
+  winner(): Assignment | undefined {
+    let best: Assignment | undefined;
+    for (const candidate of this.assignments.writes) {
+      if (best === undefined || compareStamps(candidate.by, best.by) > 0) best = candidate;
+    }
+    return best;
+  }
+
+  /** The value, when `stored` is what it was for a reader who had seen exactly what `seenBy` had. */
+  project(stored: PgText, seenBy: TransactionHeader | null): PgText {
+    const winner = this.winner();
+    const by = winner === undefined ? seenBy : winner.by;
+    let value = winner === undefined ? stored : winner.folded;
+    for (let at = this.deltas; at !== null; at = at.rest) {
+      if (by === null || !happenedBefore(at.by, by)) value = applyDelta(value, at.cell);
+    }
+    return value;
+  }
+
+  /** Forgets what nothing concurrent can meet any more; null when nothing is left. */
+  prune(isStable: IsStable): ColumnState | null {
+    const settled: DeltaList[] = [];
+    let deltas: DeltaList | null = null;
+    for (let at = this.deltas; at !== null; at = at.rest) {
+      if (isStable(at.by)) settled.push(at);
+      else deltas = { by: at.by, cell: at.cell, rest: deltas };
+    }
+    const kept = this.assignments.prune(isStable);
+    if (kept === null && deltas === null) return null;
+    const assignments =
+      settled.length === 0 ? kept : (kept?.map((a) => absorb(a, settled)) ?? null);
+    return new ColumnState(this.name, assignments ?? new Frontier<Assignment>([]), deltas);
+  }
+}
+
+function rivalry(column: string, sink: ConflictSink): Rivalry<Assignment> {
+  return {
+    contradict: (left, right) => left.value !== right.value,
+    open(left, right) {
+      const kind = left.fromInsert && right.fromInsert ? 'insert-insert' : 'update-update';
+      sink.add(column, kind, contender(left), contender(right));
+    },
+    close: (left, right) => sink.retract(column, left, right),
+  };
+}
+
+function contender(assignment: Assignment) {
+  return { by: assignment.by, value: () => assignment.value };
+}
+
+function increased(assignment: Assignment, cell: DeltaCell): Assignment {
+  const value = applyDelta(assignment.value, cell);
+  return { ...assignment, value, folded: applyDelta(assignment.folded, cell) };
+}
+
+function absorb(assignment: Assignment, settled: readonly DeltaList[]): Assignment {
+  let { folded } = assignment;
+  for (const delta of settled) {
+    if (!happenedBefore(delta.by, assignment.by)) folded = applyDelta(folded, delta.cell);
+  }
+  return folded === assignment.folded ? assignment : { ...assignment, folded };
+}

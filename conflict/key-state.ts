@@ -1,0 +1,196 @@
+import type { PgText, Relation } from '#core/relation.ts';
+import { happenedBefore } from '#core/transaction.ts';
+import type { InsertOp, RowOp, TransactionHeader, UpdateOp } from '#core/transaction.ts';
+import { ColumnState } from '#conflict/column-state.ts';
+import type { Assignment } from '#conflict/column-state.ts';
+import type { ConflictSink } from '#conflict/conflict-sink.ts';
+import { isDelta } from '#conflict/delta-family.ts';
+import { claimOf, claimRivalry, decideExistence, mayRevive } from '#conflict/existence.ts';
+import type { Claim } from '#conflict/existence.ts';
+import { Frontier } from '#conflict/frontier.ts';
+import type { IsStable } from '#conflict/frontier.ts';
+
+interface Birth {
+  readonly by: TransactionHeader;
+  readonly op: InsertOp;
+}
+
+interface Parts {
+  readonly claims: Frontier<Claim>;
+  readonly columns: readonly ColumnState[];
+  readonly insert: Birth | null;
+  readonly births: readonly TransactionHeader[];
+  readonly latest: readonly TransactionHeader[];
+}
+
+/**
+ * Everything unstable that is known of one row, and what it adds up to. Immutable; `fold` is
+ * commutative over causally unordered operations and idempotent by dot, so every region that has
+ * folded the same operations holds the same projection and the same open conflicts
+ * (tests/conflict/key-state.prop.test.ts).
+ */
+export class KeyState {
+  readonly claims: Frontier<Claim>;
+  /** Columns written apart from the insert; the others take the insert's value. */
+  readonly columns: readonly ColumnState[];
+  /** The only unstable insert, unexpanded: most rows are inserted and not touched while unstable. */
+  readonly insert: Birth | null;
+  /** Every unstable insert's transaction: which incarnation of the row a writer saw. */
+  readonly births: readonly TransactionHeader[];
+  /** Newest transaction per replica that touched this row: tells late operations. */
+  readonly latest: readonly TransactionHeader[];
+
+  constructor(parts: Parts) {
+    this.claims = parts.claims;
+    this.columns = parts.columns;
+    this.insert = parts.insert;
+    this.births = parts.births;
+    this.latest = parts.latest;
+  }
+
+  static readonly EMPTY = new KeyState({
+    claims: new Frontier<Claim>([]),
+    columns: [],
+    insert: null,
+    births: [],
+    latest: [],
+  });
+
+  fold(by: TransactionHeader, op: RowOp, sink: ConflictSink): KeyState {
+    const parts: Parts = {
+      claims: this.claims.fold(claimOf(by, op, this.births), claimRivalry(sink)),
+      columns: this.columns,
+      insert: this.insert,
+      births: op.kind === 'insert' ? [...this.births, by] : this.births,
+      latest: withLatest(this.latest, by),
+    };
+    switch (op.kind) {
+      case 'insert':
+        return this.#foldInsert({ by, op }, parts, sink);
+      case 'update':
+        return this.#foldUpdate(by, op, parts, sink);
+      default:
+        return new KeyState(parts);
+    }
+  }
+
+  /** Whether the row exists; undefined when the table's word stands. */
+  alive(): boolean | undefined {
+    return decideExistence(this.claims.writes);
+  }
+
+  /** True when something that touched this row was not visible to `by`. */
+  hasUnseenBy(by: TransactionHeader): boolean {
+    return this.latest.some((other) => !happenedBefore(other, by));
+  }
+
+  column(name: string): ColumnState | undefined {
+    return this.columns.find((column) => column.name === name);
+  }
+
+  /**
+   * A column's value, `stored` being what the table holds for a reader of everything folded here
+   * except the deltas that `seenBy` had not seen (null: none of them).
+   */
+  project(name: string, stored: PgText, seenBy: TransactionHeader | null): PgText {
+    const column = this.column(name);
+    if (column !== undefined && column.winner() !== undefined)
+      return column.project(stored, seenBy);
+    if (this.insert !== null) {
+      const at = this.insert.op.relation.columns.findIndex((c) => c.name === name);
+      const inserted = at < 0 ? null : (this.insert.op.values[at] ?? null);
+      return column === undefined ? inserted : column.project(inserted, this.insert.by);
+    }
+    return column === undefined ? stored : column.project(stored, seenBy);
+  }
+
+  /** The whole row, from operations alone; null when no insert or delete carries an image. */
+  image(columns: readonly string[]): readonly PgText[] | null {
+    if (this.insert !== null) return columns.map((name) => this.project(name, null, null));
+    const source = this.claims.writes.find((claim) => claim.op.kind === 'delete');
+    if (source === undefined || source.op.kind !== 'delete') return this.#imageOfColumns(columns);
+    const { relation, values } = source.op;
+    return columns.map((name) => {
+      const at = relation.columns.findIndex((column) => column.name === name);
+      return this.project(name, at < 0 ? null : (values[at] ?? null), source.by);
+    });
+  }
+
+  /** Forgets what is stable; null when nothing is left to remember. */
+  prune(isStable: IsStable): KeyState | null {
+    const claims = this.claims.prune(isStable);
+    // The image of a row that may come back is the deletion's, plus what that deleter had not seen.
+    // Some of that may be stable by now and is needed all the same.
+    if (claims !== null && mayRevive(claims.writes)) return this;
+    const columns = this.columns.map((c) => c.prune(isStable)).filter((c) => c !== null);
+    const insert = this.insert !== null && !isStable(this.insert.by) ? this.insert : null;
+    if (claims === null && columns.length === 0 && insert === null) return null;
+    const latest = this.latest.filter((by) => !isStable(by));
+    const births = this.births.filter((by) => !isStable(by));
+    const settled = claims ?? new Frontier<Claim>([]);
+    return new KeyState({ claims: settled, columns, insert, births, latest });
+  }
+
+  #foldInsert(birth: Birth, parts: Parts, sink: ConflictSink): KeyState {
+    const alone = this.insert === null && this.columns.length === 0;
+    if (alone) return new KeyState({ ...parts, insert: birth });
+    const { by, op } = birth;
+    const columns = op.relation.columns.map((column, at) => {
+      const value = op.values[at] ?? null;
+      const state = this.#expanded(column.name);
+      return state.assign({ by, value, folded: value, fromInsert: true }, sink);
+    });
+    const names = new Set(op.relation.columns.map((column) => column.name));
+    const others = this.columns.filter((column) => !names.has(column.name));
+    return new KeyState({ ...parts, columns: [...columns, ...others], insert: null });
+  }
+
+  #foldUpdate(by: TransactionHeader, op: UpdateOp, parts: Parts, sink: ConflictSink): KeyState {
+    const columns = [...this.columns];
+    op.columns.forEach((position, at) => {
+      const name = op.relation.columns[position]?.name ?? '';
+      const cell = op.cells[at] ?? null;
+      const known = columns.findIndex((column) => column.name === name);
+      const state = columns[known] ?? this.#expanded(name);
+      const next = isDelta(cell)
+        ? state.add(by, cell)
+        : state.assign({ by, value: cell, folded: cell, fromInsert: false }, sink);
+      if (known < 0) columns.push(next);
+      else columns[known] = next;
+    });
+    return new KeyState({ ...parts, columns });
+  }
+
+  /** The column's state with the insert's value in it, if the insert is all that is known. */
+  #expanded(name: string): ColumnState {
+    const known = this.column(name);
+    if (known !== undefined) return known;
+    if (this.insert === null) return new ColumnState(name, new Frontier<Assignment>([]), null);
+    const { by, op } = this.insert;
+    const at = op.relation.columns.findIndex((column) => column.name === name);
+    const value = at < 0 ? null : (op.values[at] ?? null);
+    const inserted = new Frontier<Assignment>([{ by, value, folded: value, fromInsert: true }]);
+    return new ColumnState(name, inserted, null);
+  }
+
+  // After a second insert every column is expanded, and together they are the row.
+  #imageOfColumns(columns: readonly string[]): readonly PgText[] | null {
+    const inserted = this.columns.some((c) => c.assignments.writes.some((a) => a.fromInsert));
+    return inserted ? columns.map((name) => this.project(name, null, null)) : null;
+  }
+}
+
+/** Positions of the key columns in `columns`, for callers that build statements. */
+export function keyNames(relation: Relation): readonly string[] {
+  return relation.keyColumns.map((position) => relation.columns[position]?.name ?? '');
+}
+
+function withLatest(
+  latest: readonly TransactionHeader[],
+  by: TransactionHeader,
+): readonly TransactionHeader[] {
+  const at = latest.findIndex((other) => other.replica === by.replica);
+  const known = latest[at];
+  if (known === undefined) return [...latest, by];
+  return known.sequence >= by.sequence ? latest : latest.with(at, by);
+}
