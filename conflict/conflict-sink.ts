@@ -7,6 +7,8 @@ export type ConflictKind = 'update-update' | 'insert-insert' | 'update-delete' |
 export interface Contender {
   readonly by: TransactionHeader;
   readonly value: () => PgText;
+  /** True for TRUNCATE, which wins against a concurrent change whatever the stamps say. */
+  readonly prevails?: boolean;
 }
 
 /**

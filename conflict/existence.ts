@@ -53,13 +53,6 @@ export function decideExistence(claims: readonly Claim[]): boolean | undefined {
   return best !== undefined && isAlive(best);
 }
 
-/** True when a claim of either side beats the other outright, whatever the stamps say. */
-export function claimWins(left: Claim, right: Claim): boolean {
-  if (left.op.kind === 'truncate') return isTruncated(right, [left]);
-  if (right.op.kind === 'truncate') return !isTruncated(left, [right]);
-  return compareStamps(left.by, right.by) > 0;
-}
-
 /** True when an undecided deletion may still be overruled, and the row brought back from its image. */
 export function mayRevive(claims: readonly Claim[]): boolean {
   return claims.some((claim) => !isAlive(claim));
@@ -83,7 +76,8 @@ function contradict(left: Claim, right: Claim): boolean {
 }
 
 function contender(claim: Claim) {
-  return { by: claim.by, value: () => describe(claim.op) };
+  const { by, op } = claim;
+  return { by, value: () => describe(op), prevails: op.kind === 'truncate' };
 }
 
 /** The operation as JSON, so that a person can see and restore what lost. */

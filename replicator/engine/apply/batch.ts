@@ -1,0 +1,118 @@
+import type { ConflictSink } from '#conflict/conflict-sink.ts';
+import type { Hlc } from '#core/hlc.ts';
+import { relationId } from '#core/relation.ts';
+import type { Relation } from '#core/relation.ts';
+import type { RowKey } from '#core/row-key.ts';
+import type { ChangeTransaction, TransactionHeader, TruncateOp } from '#core/transaction.ts';
+import type { VersionVector } from '#core/version-vector.ts';
+import type { ConflictBuffer } from '#replicator/engine/apply/conflict-buffer.ts';
+import type { PlannedKey } from '#replicator/engine/apply/planned-key.ts';
+import type { DirtyKey, UnstableIndex } from '#replicator/engine/index/unstable-index.ts';
+
+/** Whole transactions that go into one database transaction, folded per row. */
+export interface Batch {
+  readonly transactions: readonly ChangeTransaction[];
+  /** The applied vector once it is in. */
+  readonly vector: VersionVector;
+  readonly hlc: Hlc;
+  readonly tables: ReadonlyMap<string, ReadonlyMap<RowKey, PlannedKey>>;
+  readonly truncates: readonly { readonly by: TransactionHeader; readonly op: TruncateOp }[];
+  /** Rows that are projected again although this batch may say nothing about them. */
+  readonly dirty: readonly DirtyKey[];
+  readonly conflicts: ConflictBuffer;
+}
+
+/** Folds the batch over a view of the index; the index itself is untouched until `settleBatch`. */
+export function planBatch(
+  index: UnstableIndex,
+  transactions: readonly ChangeTransaction[],
+  dirty: readonly DirtyKey[],
+  progress: { readonly vector: VersionVector; readonly hlc: Hlc },
+  conflicts: ConflictBuffer,
+): Batch {
+  const tables = new Map<string, Map<RowKey, PlannedKey>>();
+  const truncates: { by: TransactionHeader; op: TruncateOp }[] = [];
+  for (const by of transactions) {
+    for (const op of by.ops) {
+      if (op.kind === 'truncate') {
+        truncates.push({ by, op });
+        continue;
+      }
+      const planned = plan(index, tables, op.relation, op.key);
+      const sink = conflicts.sink(relationId(op.relation), op.key);
+      planned.state = planned.state.fold(by, op, sink);
+      planned.ops.push({ by, op });
+    }
+  }
+  for (const { relation, key } of dirty) plan(index, tables, relation, key);
+  return { transactions, ...progress, tables, truncates, dirty, conflicts };
+}
+
+/** The batch is committed: its folds become the index's, and rows that moved meanwhile are dirty. */
+export function settleBatch(index: UnstableIndex, batch: Batch): void {
+  for (const table of batch.tables.values()) {
+    for (const planned of table.values()) settleKey(index, planned, batch.conflicts);
+  }
+}
+
+/** Decides a row again from what the index knows now; what the batch adds stays the same. */
+export function replan(index: UnstableIndex, planned: PlannedKey, sink: ConflictSink): PlannedKey {
+  const id = relationId(planned.relation);
+  const base = index.slot(id, planned.key);
+  const before = index.state(id, planned.key);
+  const state = planned.ops.reduce((folded, { by, op }) => folded.fold(by, op, sink), before);
+  return {
+    ...planned,
+    base,
+    baseChanges: base?.changes ?? 0,
+    baseOwnFolds: base?.ownFolds ?? 0,
+    before,
+    state,
+  };
+}
+
+function settleKey(index: UnstableIndex, planned: PlannedKey, conflicts: ConflictBuffer): void {
+  const { relation, key, ops } = planned;
+  if (ops.length === 0) return;
+  const id = relationId(relation);
+  const now = index.slot(id, key);
+  const moved = now !== planned.base || (now?.changes ?? 0) !== planned.baseChanges;
+  const state = moved ? replan(index, planned, conflicts.sink(id, key)).state : planned.state;
+  index.settle(
+    relation,
+    key,
+    ops.map(({ by }) => by),
+    state,
+  );
+  // An own write was captured between the decision and the commit: the decision did not know it.
+  const ownFolded =
+    now !== undefined && (now !== planned.base || now.ownFolds !== planned.baseOwnFolds);
+  if (ownFolded) index.markDirty({ relation, key });
+}
+
+function plan(
+  index: UnstableIndex,
+  tables: Map<string, Map<RowKey, PlannedKey>>,
+  relation: Relation,
+  key: RowKey,
+): PlannedKey {
+  const id = relationId(relation);
+  let table = tables.get(id);
+  if (table === undefined) tables.set(id, (table = new Map()));
+  const known = table.get(key);
+  if (known !== undefined) return known;
+  const base = index.slot(id, key);
+  const before = index.state(id, key);
+  const planned: PlannedKey = {
+    relation,
+    key,
+    base,
+    baseChanges: base?.changes ?? 0,
+    baseOwnFolds: base?.ownFolds ?? 0,
+    before,
+    state: before,
+    ops: [],
+  };
+  table.set(key, planned);
+  return planned;
+}

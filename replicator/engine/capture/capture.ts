@@ -1,0 +1,219 @@
+import { must } from '#core/assert.ts';
+import { nextHlc, witnessHlc } from '#core/hlc.ts';
+import type { Hlc } from '#core/hlc.ts';
+import type { Lsn } from '#core/lsn.ts';
+import { epochOf, regionOf } from '#core/region.ts';
+import type { ReplicaId } from '#core/region.ts';
+import type { CaptureSettings } from '#core/settings.ts';
+import type { ChangeTransaction, RowOp } from '#core/transaction.ts';
+import { parseVector } from '#core/version-vector.ts';
+import type { VersionVector } from '#core/version-vector.ts';
+import { captureRelation } from '#replicator/engine/capture/captured-relation.ts';
+import type { CapturedRelation } from '#replicator/engine/capture/captured-relation.ts';
+import { deleteOp, insertOp, updateOps } from '#replicator/engine/capture/row-ops.ts';
+import type {
+  LogicalMessage,
+  PgoutputMessage,
+  RelationMessage,
+  Tuple,
+} from '#replicator/engine/pgoutput/message.ts';
+
+/** Where capture stands: all that its further output depends on, besides the WAL. */
+export interface CaptureState {
+  readonly replica: ReplicaId;
+  readonly sequence: number;
+  readonly hlc: Hlc;
+  /** The vector of the last marker met, without this replica's own component. */
+  readonly vector: VersionVector;
+  readonly settings: CaptureSettings;
+}
+
+export type CaptureEvent =
+  | {
+      readonly kind: 'transaction';
+      readonly transaction: ChangeTransaction;
+      readonly xid: number;
+      readonly state: CaptureState;
+    }
+  /** Apply's transaction of this generation is in the WAL: committed, whatever its client heard. */
+  | { readonly kind: 'marker'; readonly generation: number }
+  /** Everything that committed before this mark was written has been captured. */
+  | { readonly kind: 'mark'; readonly token: string }
+  | {
+      readonly kind: 'heartbeat';
+      readonly endLsn: Lsn;
+      readonly content: string;
+      readonly state: CaptureState;
+    };
+
+interface OpenTransaction {
+  readonly xid: number;
+  readonly commitLsn: Lsn;
+  readonly commitTimeUs: number;
+  readonly ops: RowOp[];
+  readonly messages: LogicalMessage[];
+  marker: { readonly generation: number; readonly vector: string; readonly hlc: number } | null;
+  settings: CaptureSettings | null;
+}
+
+/**
+ * Turns decoded WAL into own transactions: a deterministic function of (state, messages), so that
+ * decoding again after a crash gives the same dots, stamps, dependencies and operations.
+ */
+export class Capture {
+  readonly #relations = new Map<number, CapturedRelation>();
+  readonly #described = new Map<number, RelationMessage>();
+  #state: CaptureState;
+  #open: OpenTransaction | null = null;
+
+  constructor(state: CaptureState) {
+    this.#state = state;
+  }
+
+  get state(): CaptureState {
+    return this.#state;
+  }
+
+  /** Feeds one message; returns what became known, usually nothing until a commit. */
+  push(message: PgoutputMessage): CaptureEvent | null {
+    switch (message.kind) {
+      case 'begin': {
+        const { xid, commitLsn, commitTimeUs } = message;
+        this.#open = {
+          xid,
+          commitLsn,
+          commitTimeUs,
+          ops: [],
+          messages: [],
+          marker: null,
+          settings: null,
+        };
+        return null;
+      }
+      case 'commit':
+        return this.#commit(message.endLsn);
+      case 'relation':
+        this.#described.set(message.relationOid, message);
+        this.#relations.set(message.relationOid, captureRelation(message, this.#state.settings));
+        return null;
+      case 'insert':
+      case 'update':
+      case 'delete':
+        this.#row(message);
+        return null;
+      case 'truncate':
+        for (const oid of message.relationOids) this.#truncate(oid);
+        return null;
+      case 'message':
+        if (!message.transactional) return this.#message(message, message.lsn);
+        this.#open?.messages.push(message);
+        return null;
+      default:
+        // Origin and Type say nothing we need; streamed and prepared transactions are not asked for.
+        return null;
+    }
+  }
+
+  #row(message: Extract<PgoutputMessage, { kind: 'insert' | 'update' | 'delete' }>): void {
+    const open = must(this.#open, 'row message outside a transaction');
+    const target = must(this.#relations.get(message.relationOid), 'row of an undescribed relation');
+    switch (target.kind) {
+      case 'marker':
+        if (message.kind === 'update') open.marker = readMarker(target.message, message.values);
+        return;
+      case 'settings':
+        if (message.kind === 'insert') open.settings = readSettings(target.message, message.values);
+        return;
+      case 'ignored':
+        return;
+      default:
+    }
+    // Where the server cannot filter by origin, apply's own writes follow its marker: they are no news.
+    if (open.marker !== null) return;
+    if (message.kind === 'insert') open.ops.push(insertOp(target, message));
+    else if (message.kind === 'delete') open.ops.push(deleteOp(target, message));
+    else for (const op of updateOps(target, message)) open.ops.push(op);
+  }
+
+  #truncate(oid: number): void {
+    const open = must(this.#open, 'truncate outside a transaction');
+    const target = this.#relations.get(oid);
+    if (target?.kind !== 'user' || open.marker !== null) return;
+    open.ops.push({ kind: 'truncate', relation: target.relation });
+  }
+
+  #commit(endLsn: Lsn): CaptureEvent | null {
+    const open = must(this.#open, 'commit without begin');
+    this.#open = null;
+    if (open.settings !== null) this.#adopt(open.settings);
+    if (open.marker !== null) {
+      const { generation, vector, hlc } = open.marker;
+      const met = new Map(parseVector(vector));
+      met.delete(this.#state.replica);
+      this.#state = { ...this.#state, vector: met, hlc: witnessHlc(this.#state.hlc, hlc as Hlc) };
+      return { kind: 'marker', generation };
+    }
+    if (open.ops.length > 0) return this.#transaction(open, endLsn);
+    const [message] = open.messages;
+    return message === undefined ? null : this.#message(message, endLsn);
+  }
+
+  #transaction(open: OpenTransaction, endLsn: Lsn): CaptureEvent {
+    const { replica, settings, vector } = this.#state;
+    const hlc = nextHlc(this.#state.hlc, open.commitTimeUs, settings.clockOffsetUs);
+    const sequence = this.#state.sequence + 1;
+    this.#state = { ...this.#state, sequence, hlc };
+    const transaction: ChangeTransaction = {
+      replica,
+      region: regionOf(replica),
+      epoch: epochOf(replica),
+      sequence,
+      hlc,
+      deps: vector,
+      commitLsn: open.commitLsn,
+      endLsn,
+      commitTimeUs: open.commitTimeUs,
+      ops: open.ops,
+    };
+    return { kind: 'transaction', transaction, xid: open.xid, state: this.#state };
+  }
+
+  // A message proves nothing about its sender: a forged mark or heartbeat only repeats what capture
+  // itself knows at this place in the WAL.
+  #message(message: LogicalMessage, endLsn: Lsn): CaptureEvent | null {
+    const content = new TextDecoder().decode(message.content);
+    if (message.prefix === 'everywrite:mark') return { kind: 'mark', token: content };
+    if (message.prefix !== 'everywrite:heartbeat') return null;
+    return { kind: 'heartbeat', endLsn, content, state: this.#state };
+  }
+
+  #adopt(settings: CaptureSettings): void {
+    this.#state = { ...this.#state, settings };
+    for (const [oid, message] of this.#described) {
+      this.#relations.set(oid, captureRelation(message, settings));
+    }
+  }
+}
+
+function named(relation: RelationMessage, values: Tuple, name: string): string {
+  const cell = values[relation.columns.findIndex((column) => column.name === name)];
+  return must(typeof cell === 'string' ? cell : null, `everywrite.${relation.name}.${name}`);
+}
+
+function readMarker(relation: RelationMessage, values: Tuple) {
+  return {
+    generation: Number(named(relation, values, 'generation')),
+    vector: named(relation, values, 'vector'),
+    hlc: Number(named(relation, values, 'hlc')),
+  };
+}
+
+function readSettings(relation: RelationMessage, values: Tuple): CaptureSettings {
+  return parseSettings(Number(named(relation, values, 'id')), named(relation, values, 'value'));
+}
+
+/** A row of everywrite.settings, written by `everywrite init`. */
+export function parseSettings(id: number, value: string): CaptureSettings {
+  const parsed = JSON.parse(value) as Omit<CaptureSettings, 'id'>;
+  return { id, tables: parsed.tables, clockOffsetUs: parsed.clockOffsetUs ?? 0 };
+}

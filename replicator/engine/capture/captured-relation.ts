@@ -1,0 +1,49 @@
+import { columnType } from '#conflict/delta-family.ts';
+import type { ColumnType } from '#conflict/delta-family.ts';
+import { EverywriteError } from '#core/errors.ts';
+import { relationId } from '#core/relation.ts';
+import type { Relation } from '#core/relation.ts';
+import type { CaptureSettings } from '#core/settings.ts';
+import type { RelationMessage } from '#replicator/engine/pgoutput/message.ts';
+
+/** What a relation of the stream is to capture. */
+export type CapturedRelation =
+  | { readonly kind: 'user'; readonly relation: Relation; readonly types: readonly ColumnType[] }
+  /** everywrite.applied: where apply's transactions became visible. */
+  | { readonly kind: 'marker'; readonly message: RelationMessage }
+  | { readonly kind: 'settings'; readonly message: RelationMessage }
+  /** Published but not configured: left alone until `everywrite init` takes it in. */
+  | { readonly kind: 'ignored' };
+
+/** Decides once per relation message (and settings) what its rows mean. */
+export function captureRelation(
+  message: RelationMessage,
+  settings: CaptureSettings,
+): CapturedRelation {
+  if (message.schema === 'everywrite') {
+    if (message.name === 'applied') return { kind: 'marker', message };
+    if (message.name === 'settings') return { kind: 'settings', message };
+    return { kind: 'ignored' };
+  }
+  const id = relationId(message);
+  const table = settings.tables[id];
+  if (table === undefined) return { kind: 'ignored' };
+  // The key comes from the settings: under REPLICA IDENTITY FULL every column claims to be part of it.
+  const keyColumns = table.key.map((name) => {
+    const at = message.columns.findIndex((column) => column.name === name);
+    if (at < 0) throw keyGone(id, name);
+    return at;
+  });
+  const columns = message.columns.map(({ name, typeOid }) => ({ name, typeOid }));
+  const types = columns.map((column) => columnType(table.columns[column.name]));
+  const relation = { schema: message.schema, name: message.name, columns, keyColumns };
+  return { kind: 'user', relation, types };
+}
+
+function keyGone(id: string, column: string): EverywriteError {
+  return new EverywriteError({
+    code: 'DATABASE_NOT_PREPARED',
+    recovery: 'operator',
+    message: `Table ${id} no longer has its key column "${column}"; run "everywrite init" in every region.`,
+  });
+}

@@ -1,0 +1,91 @@
+import { EverywriteError } from '#core/errors.ts';
+import { relationId } from '#core/relation.ts';
+import type { PgText } from '#core/relation.ts';
+import { rowKey } from '#core/row-key.ts';
+import type { Cell, DeleteOp, InsertOp, KeyedOp } from '#core/transaction.ts';
+import type { CapturedRelation } from '#replicator/engine/capture/captured-relation.ts';
+import { UNCHANGED } from '#replicator/engine/pgoutput/message.ts';
+import type {
+  DeleteMessage,
+  InsertMessage,
+  Tuple,
+  UpdateMessage,
+} from '#replicator/engine/pgoutput/message.ts';
+
+type UserRelation = Extract<CapturedRelation, { kind: 'user' }>;
+
+export function insertOp({ relation }: UserRelation, message: InsertMessage): InsertOp {
+  const values = complete(relation, message.values, null);
+  return { kind: 'insert', relation, key: rowKey(relation, values), values };
+}
+
+export function deleteOp({ relation }: UserRelation, message: DeleteMessage): DeleteOp {
+  const values = complete(relation, fullRow(relation, message.oldValues), null);
+  return { kind: 'delete', relation, key: rowKey(relation, values), values };
+}
+
+/**
+ * What an UPDATE meant: nothing, the columns that really changed, or, when the key changed, a delete
+ * and a whole insert (hazards T13).
+ */
+export function updateOps(target: UserRelation, message: UpdateMessage): readonly KeyedOp[] {
+  const { relation, types } = target;
+  const before = complete(relation, fullRow(relation, message.oldValues), null);
+  // A large value that was not touched is not sent again; the old row has it.
+  const after = complete(relation, message.values, before);
+  const key = rowKey(relation, after);
+  const oldKey = rowKey(relation, before);
+  if (key !== oldKey) {
+    return [
+      { kind: 'delete', relation, key: oldKey, values: before },
+      { kind: 'insert', relation, key, values: after },
+    ];
+  }
+  const columns: number[] = [];
+  const cells: Cell[] = [];
+  for (let at = 0; at < after.length; at++) {
+    const was = before[at] ?? null;
+    const is = after[at] ?? null;
+    if (was === is) continue;
+    const cell = types[at]?.diff(was, is);
+    if (cell === undefined) continue;
+    columns.push(at);
+    cells.push(cell);
+  }
+  return columns.length === 0 ? [] : [{ kind: 'update', relation, key, columns, cells }];
+}
+
+function complete(
+  relation: UserRelation['relation'],
+  tuple: Tuple,
+  before: readonly PgText[] | null,
+): readonly PgText[] {
+  // The common row has no unchanged value: then the decoder's array serves as it is.
+  if (isComplete(tuple)) return tuple;
+  return tuple.map((cell, at) => {
+    if (cell !== UNCHANGED) return cell;
+    if (before === null) throw notFull(relation);
+    return before[at] ?? null;
+  });
+}
+
+function isComplete(tuple: Tuple): tuple is readonly PgText[] {
+  for (const cell of tuple) if (cell === UNCHANGED) return false;
+  return true;
+}
+
+function fullRow(relation: UserRelation['relation'], values: Tuple | null): Tuple {
+  if (values === null) throw notFull(relation);
+  return values;
+}
+
+function notFull(relation: UserRelation['relation']): EverywriteError {
+  const id = relationId(relation);
+  return new EverywriteError({
+    code: 'DATABASE_NOT_PREPARED',
+    recovery: 'operator',
+    message:
+      `Table ${id} is not REPLICA IDENTITY FULL, so the old row is unknown; ` +
+      `run: ALTER TABLE ${id} REPLICA IDENTITY FULL;`,
+  });
+}
