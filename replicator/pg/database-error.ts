@@ -1,0 +1,71 @@
+import pg from 'pg';
+import { EverywriteError } from '#core/errors.ts';
+import type { ErrorCode, Recovery } from '#core/errors.ts';
+
+// A detail quotes the row, which can be as long as a row.
+const REASON_LENGTH_MAX = 1_000;
+
+interface Decision {
+  readonly code: ErrorCode;
+  readonly recovery: Recovery;
+}
+
+const LOCK: Decision = { code: 'LOCK_TIMEOUT', recovery: 'retry' };
+const UNREACHABLE: Decision = { code: 'DATABASE_UNREACHABLE', recovery: 'retry' };
+const REFUSED: Decision = { code: 'ROW_REFUSED', recovery: 'operator' };
+const NO_PRIVILEGE: Decision = { code: 'PRIVILEGE_MISSING', recovery: 'operator' };
+
+/** Exact codes go before their classes: 42501 is in class 42, and no row is to blame for it. */
+const BY_SQL_STATE: Readonly<Record<string, Decision>> = {
+  '55P03': LOCK, // lock_not_available
+  '40P01': LOCK, // deadlock_detected
+  '40001': LOCK, // serialization_failure
+  '42501': NO_PRIVILEGE, // insufficient_privilege
+  '57P01': UNREACHABLE, // admin_shutdown
+  '57P02': UNREACHABLE, // crash_shutdown
+  '57P03': UNREACHABLE, // cannot_connect_now
+  '57P04': UNREACHABLE, // database_dropped
+  '57P05': UNREACHABLE, // idle_session_timeout
+  '53300': UNREACHABLE, // too_many_connections
+  '28000': NO_PRIVILEGE, // invalid_authorization_specification
+  '28P01': NO_PRIVILEGE, // invalid_password
+  '3D000': { code: 'CONFIG_INVALID', recovery: 'operator' }, // the database does not exist
+};
+
+const BY_CLASS: Readonly<Record<string, Decision>> = {
+  '08': UNREACHABLE, // connection exception
+  '22': REFUSED, // data exception
+  '23': REFUSED, // integrity constraint violation
+  '42': REFUSED, // syntax error or access rule violation: the table is not as the row expects it
+};
+
+/** What the server or the socket said, as a decision. The driver throws only these two. */
+export function databaseError(cause: unknown): EverywriteError {
+  if (cause instanceof EverywriteError) return cause;
+  if (!(cause instanceof pg.DatabaseError)) {
+    const message = `The connection to PostgreSQL broke: ${messageOf(cause)}.`;
+    return new EverywriteError({ ...UNREACHABLE, message, cause });
+  }
+  const sqlState = cause.code ?? '';
+  const decision = BY_SQL_STATE[sqlState] ??
+    BY_CLASS[sqlState.slice(0, 2)] ?? { code: 'STATEMENT_FAILED', recovery: 'restart' };
+  return new EverywriteError({ ...decision, sqlState, message: reasonOf(cause), cause });
+}
+
+/** The connection cannot be used any more, and nothing says whether its last flight counted. */
+export function connectionClosed(cause?: unknown): EverywriteError {
+  const message = 'This database session is closed; open another one.';
+  return new EverywriteError({ ...UNREACHABLE, message, cause });
+}
+
+function reasonOf(error: pg.DatabaseError): string {
+  const detail = error.detail === undefined ? '' : ` (${error.detail})`;
+  return `${error.message}${detail}`.slice(0, REASON_LENGTH_MAX);
+}
+
+// Node reports a refused connection to several addresses as an AggregateError without a message.
+function messageOf(cause: unknown): string {
+  if (!(cause instanceof Error)) return String(cause);
+  if (cause.message !== '') return cause.message;
+  return 'code' in cause ? String(cause.code) : cause.name;
+}

@@ -1,0 +1,175 @@
+import { assert, must } from '#core/assert.ts';
+import { EverywriteError } from '#core/errors.ts';
+import type { AttemptResult, DatabaseSession } from '#replicator/engine/database-port.ts';
+import type { Statement, StatementResult } from '#replicator/engine/statement.ts';
+import type { Catalogue } from './table-catalogue.ts';
+import type { DatabaseClient } from './database-client.ts';
+import { connectionClosed, databaseError } from './database-error.ts';
+import { SessionState } from './session-state.ts';
+import type { Answer, Rendered } from './sql-query.ts';
+import { renderStatement } from './sql-render.ts';
+import { missing } from './table-shape.ts';
+import type { TableShape } from './table-shape.ts';
+
+export interface SessionOptions {
+  readonly client: DatabaseClient;
+  readonly catalogue: Catalogue;
+  readonly serverVersion: number;
+  readonly origin: string;
+}
+
+type Outcome =
+  | { readonly kind: 'ok'; readonly results: readonly StatementResult[] }
+  | { readonly kind: 'failed'; readonly error: EverywriteError };
+
+/** One connection that executes Statements. It closes itself at the first error it cannot answer with. */
+export class PgSession implements DatabaseSession {
+  readonly #options: SessionOptions;
+  readonly #state = new SessionState();
+  #busy = false;
+  #closed: { readonly cause: unknown } | undefined;
+
+  constructor(options: SessionOptions) {
+    this.#options = options;
+  }
+
+  async flight(statements: readonly Statement[]): Promise<readonly StatementResult[]> {
+    const outcome = await this.#exclusively(() => this.#run(statements));
+    if (outcome.kind === 'ok') return outcome.results;
+    throw this.#give(outcome.error);
+  }
+
+  async attempt(statements: readonly Statement[]): Promise<AttemptResult> {
+    const outcome = await this.#exclusively(async () => {
+      this.#state.checkAttempt(statements);
+      return this.#run(statements);
+    });
+    if (outcome.kind === 'ok') return outcome;
+    const { code, sqlState, message } = outcome.error;
+    if (code !== 'ROW_REFUSED' || sqlState === undefined) throw this.#give(outcome.error);
+    return { kind: 'refused', sqlState, reason: message };
+  }
+
+  async close(): Promise<void> {
+    if (this.#closed !== undefined) return;
+    this.#closed = { cause: undefined };
+    // In the middle of something a goodbye would wait for a lock that may never come.
+    if (this.#busy) this.#options.client.destroy();
+    else await this.#options.client.end();
+  }
+
+  /**
+   * Everything that breaks a flight ends the connection, so that an origin that is still set cannot
+   * hide whatever this session would write next (hazards.md, 12; session.pg.test.ts, "leaked").
+   */
+  #give(error: EverywriteError): EverywriteError {
+    this.#closed ??= { cause: error };
+    this.#options.client.destroy();
+    return error;
+  }
+
+  // A second flight on the wire behind a failing first one could begin a transaction of its own.
+  async #exclusively(run: () => Promise<Outcome>): Promise<Outcome> {
+    assert(!this.#busy, () => 'one flight at a time on a session');
+    if (this.#closed !== undefined) throw connectionClosed(this.#closed.cause);
+    this.#busy = true;
+    try {
+      return await run();
+    } finally {
+      this.#busy = false;
+    }
+  }
+
+  async #run(statements: readonly Statement[]): Promise<Outcome> {
+    let rendered: readonly Rendered[];
+    try {
+      await this.#loadShapes(statements);
+      this.#state.checkFlight(statements);
+      rendered = statements.map((statement) => this.#render(statement));
+    } catch (cause) {
+      if (cause instanceof EverywriteError) return { kind: 'failed', error: cause };
+      throw cause;
+    }
+    const settled = await this.#options.client.send(rendered.flatMap(({ queries }) => queries));
+    const failure = settled.find((answer) => answer.status === 'rejected');
+    if (failure !== undefined) return { kind: 'failed', error: this.#understand(failure.reason) };
+    const answers = settled.flatMap((a) => (a.status === 'fulfilled' ? [a.value] : []));
+    return this.#read(statements, rendered, answers);
+  }
+
+  async #loadShapes(statements: readonly Statement[]): Promise<void> {
+    const { catalogue } = this.#options;
+    for (const statement of statements) {
+      if ('relation' in statement) await catalogue.shape(statement.relation);
+    }
+  }
+
+  #render(statement: Statement): Rendered {
+    const { catalogue, serverVersion, origin } = this.#options;
+    const rendered = renderStatement(statement, {
+      serverVersion,
+      origin,
+      underOrigin: this.#state.underOrigin,
+      savepointExists: this.#state.savepointExists,
+      shape: (relation): TableShape => {
+        const shape = catalogue.known(relation);
+        if (shape === undefined || shape === null) throw missing(relation, '42P01', 'the table');
+        return shape;
+      },
+    });
+    this.#state.sent(statement, serverVersion);
+    return rendered;
+  }
+
+  #read(
+    statements: readonly Statement[],
+    rendered: readonly Rendered[],
+    answers: readonly Answer[],
+  ): Outcome {
+    let at = 0;
+    const results: StatementResult[] = [];
+    for (const [index, { queries, read }] of rendered.entries()) {
+      const own = answers.slice(at, at + queries.length);
+      at += queries.length;
+      if (must(statements[index], 'statement').kind === 'commit') {
+        const error = commitError(own);
+        if (error !== undefined) return { kind: 'failed', error };
+      }
+      try {
+        results.push(read(own));
+      } catch (cause) {
+        if (cause instanceof EverywriteError) return { kind: 'failed', error: cause };
+        throw cause;
+      }
+    }
+    return { kind: 'ok', results };
+  }
+
+  #understand(cause: unknown): EverywriteError {
+    const error = databaseError(cause);
+    // The table changed under the catalogue: the next attempt must see it as it is now.
+    if (error.sqlState?.startsWith('42') === true) this.#options.catalogue.forget();
+    if (error.sqlState === '42P01' && error.message.includes('"everywrite.')) {
+      const message = 'Everywrite\'s own tables are missing here; run "everywrite init".';
+      return new EverywriteError({
+        code: 'DATABASE_NOT_PREPARED',
+        recovery: 'operator',
+        sqlState: error.sqlState,
+        message,
+        cause,
+      });
+    }
+    return error;
+  }
+}
+
+/** COMMIT of an aborted transaction is no error in PostgreSQL: it answers ROLLBACK. */
+function commitError(answers: readonly Answer[]): EverywriteError | undefined {
+  const command = answers[0]?.command;
+  if (command === 'COMMIT') return undefined;
+  return new EverywriteError({
+    code: 'STATEMENT_FAILED',
+    recovery: 'restart',
+    message: `COMMIT was answered by ${command ?? 'nothing'}: the transaction had failed before.`,
+  });
+}

@@ -1,0 +1,213 @@
+import { must } from '#core/assert.ts';
+import type { PgText } from '#core/relation.ts';
+import type {
+  ClearQuarantineStatement,
+  ConflictRow,
+  LoadSpillStatement,
+  SaveCheckpointStatement,
+  SpillStatement,
+  SpilledKey,
+  WriteConflictsStatement,
+  WriteQuarantineStatement,
+} from '#replicator/engine/statement.ts';
+import { decodeKey, encodeKey } from './sql-key.ts';
+import { SqlParameters } from './sql-parameters.ts';
+import { done, plain, prepared } from './sql-query.ts';
+import type { Query, Rendered } from './sql-query.ts';
+
+/** Repeating a batch after a crash records the same conflicts again, so both halves are idempotent. */
+export function writeConflicts(statement: WriteConflictsStatement): Rendered {
+  const queries: Query[] = [];
+  if (statement.add.length > 0) queries.push(addConflicts(statement.add));
+  if (statement.remove.length > 0) queries.push(removeConflicts(statement.remove));
+  return done(...queries);
+}
+
+function addConflicts(rows: readonly ConflictRow[]): Query {
+  const parameters = new SqlParameters();
+  const text = (of: (row: ConflictRow) => PgText): string =>
+    parameters.column(rows.map(of), 'text[]');
+  const hlc = (of: (row: ConflictRow) => number): string =>
+    parameters.column(
+      rows.map((row) => `${of(row)}`),
+      'int8[]',
+    );
+  const values = [
+    ...identity(parameters, rows),
+    text((row) => row.kind),
+    text((row) => row.winner.region),
+    hlc((row) => row.winner.hlc),
+    text((row) => row.winner.value),
+    text((row) => row.loser.region),
+    hlc((row) => row.loser.hlc),
+    text((row) => row.loser.value),
+  ];
+  return parameters.query(
+    'INSERT INTO everywrite.conflicts (relation, key, column_name, winner_dot, loser_dot, kind, ' +
+      'winner_region, winner_hlc, winner_value, loser_region, loser_hlc, loser_value, recorded_at) ' +
+      `SELECT ${values.join(', ')}, now() FROM ${parameters.source()} ON CONFLICT DO NOTHING`,
+  );
+}
+
+function removeConflicts(rows: readonly ConflictRow[]): Query {
+  const parameters = new SqlParameters();
+  const [relation, key, column, winner, loser] = identity(parameters, rows);
+  return parameters.query(
+    `DELETE FROM everywrite.conflicts t USING ${parameters.source()} WHERE t.relation = ${relation} ` +
+      `AND t.key = ${key} AND t.column_name = ${column} AND t.winner_dot = ${winner} ` +
+      `AND t.loser_dot = ${loser}`,
+  );
+}
+
+function identity(parameters: SqlParameters, rows: readonly ConflictRow[]): readonly string[] {
+  const text = (of: (row: ConflictRow) => PgText): string =>
+    parameters.column(rows.map(of), 'text[]');
+  return [
+    text((row) => row.relation),
+    text((row) => encodeKey(row.key)),
+    text((row) => row.column),
+    text((row) => row.winner.dot),
+    text((row) => row.loser.dot),
+  ];
+}
+
+/** A row that is refused again keeps the time since when, and counts. */
+export function writeQuarantine(statement: WriteQuarantineStatement): Rendered {
+  const { rows } = statement;
+  const parameters = new SqlParameters();
+  const values = [
+    parameters.column(
+      rows.map((row) => row.relation),
+      'text[]',
+    ),
+    parameters.column(
+      rows.map((row) => encodeKey(row.key)),
+      'text[]',
+    ),
+    parameters.column(
+      rows.map((row) => row.sqlState),
+      'text[]',
+    ),
+    parameters.column(
+      rows.map((row) => row.reason),
+      'text[]',
+    ),
+    parameters.column(
+      rows.map((row) => row.wanted),
+      'text[]',
+    ),
+  ];
+  return done(
+    parameters.query(
+      'INSERT INTO everywrite.quarantine AS q ' +
+        '(relation, key, sql_state, reason, wanted, since, attempts) ' +
+        `SELECT ${values.join(', ')}, now(), 1 FROM ${parameters.source()} ` +
+        'ON CONFLICT (relation, key) DO UPDATE SET sql_state = excluded.sql_state, ' +
+        'reason = excluded.reason, wanted = excluded.wanted, attempts = q.attempts + 1',
+    ),
+  );
+}
+
+export function clearQuarantine(statement: ClearQuarantineStatement): Rendered {
+  const parameters = new SqlParameters();
+  const match = matchNamed(parameters, statement.rows);
+  return done(
+    parameters.query(
+      `DELETE FROM everywrite.quarantine t USING ${parameters.source()} WHERE ${match}`,
+    ),
+  );
+}
+
+export function readQuarantine(): Rendered {
+  return {
+    queries: [prepared('SELECT relation, key FROM everywrite.quarantine ORDER BY 1, 2', [])],
+    read: ([answer]) => ({
+      kind: 'quarantined',
+      rows: must(answer, 'answer').rows.map(([relation, key]) => ({
+        relation: must(relation, 'relation'),
+        key: decodeKey(must(key, 'key')),
+      })),
+    }),
+  };
+}
+
+export function saveCheckpoint(statement: SaveCheckpointStatement): Rendered {
+  return done(
+    prepared(
+      'INSERT INTO everywrite.checkpoint (id, stable) VALUES (1, $1) ' +
+        'ON CONFLICT (id) DO UPDATE SET stable = excluded.stable',
+      [statement.stable],
+    ),
+  );
+}
+
+export function resetSpill(): Rendered {
+  return done(plain('TRUNCATE everywrite.index_spill'));
+}
+
+export function spill(statement: SpillStatement): Rendered {
+  const { rows } = statement;
+  const parameters = new SqlParameters();
+  const values = [
+    parameters.column(
+      rows.map((row) => row.relation),
+      'text[]',
+    ),
+    parameters.column(
+      rows.map((row) => encodeKey(row.key)),
+      'text[]',
+    ),
+    parameters.column(
+      rows.map((row) => `\\x${Buffer.from(row.state).toString('hex')}`),
+      'bytea[]',
+    ),
+  ];
+  return done(
+    parameters.query(
+      'INSERT INTO everywrite.index_spill (relation, key, state) ' +
+        `SELECT ${values.join(', ')} FROM ${parameters.source()} ` +
+        'ON CONFLICT (relation, key) DO UPDATE SET state = excluded.state',
+    ),
+  );
+}
+
+export function loadSpill(statement: LoadSpillStatement): Rendered {
+  const parameters = new SqlParameters();
+  const match = matchNamed(parameters, statement.keys);
+  const query = parameters.query(
+    `DELETE FROM everywrite.index_spill t USING ${parameters.source()} WHERE ${match} ` +
+      'RETURNING t.relation, t.key, t.state',
+  );
+  return {
+    queries: [query],
+    read: ([answer]) => ({
+      kind: 'spilled',
+      rows: must(answer, 'answer').rows.map(readSpilled),
+    }),
+  };
+}
+
+function readSpilled([relation, key, state]: readonly PgText[]): SpilledKey {
+  return {
+    relation: must(relation, 'relation'),
+    key: decodeKey(must(key, 'key')),
+    state: Buffer.from(must(state, 'state').slice(2), 'hex'),
+  };
+}
+
+interface NamedKey {
+  readonly relation: string;
+  readonly key: string;
+}
+
+function matchNamed(parameters: SqlParameters, rows: readonly NamedKey[]): string {
+  const relation = parameters.column(
+    rows.map((row) => row.relation),
+    'text[]',
+  );
+  const key = parameters.column(
+    rows.map((row) => encodeKey(row.key)),
+    'text[]',
+  );
+  return `t.relation = ${relation} AND t.key = ${key}`;
+}
