@@ -123,7 +123,7 @@ export interface LogicalMessage {
   readonly kind: 'message';
   readonly xid: number | null;
   readonly transactional: boolean;
-  /** Where the message starts; its record ends here or later. */
+  /** One past its own record: what pg_logical_emit_message returned to the caller. */
   readonly lsn: Lsn;
   readonly prefix: string;
   /** A copy: the caller's buffer may be reused. */

@@ -1,0 +1,86 @@
+import { Socket } from 'node:net';
+import type { SocketConstructorOpts } from 'node:net';
+
+/** More socket reads than this within a millisecond, and reading rests. */
+const BUSY_READS = 16;
+const REST_MS = 1;
+/** A read after a rest that brings less than this: the flood is over. */
+const FLOOD_BYTES = 4096;
+/** Node's read size: a read that fills it left more in the kernel, so there is no point in a rest. */
+const FULL_READ_BYTES = 65_536;
+
+/** What the gate needs of a socket. */
+export interface Pausable {
+  pause(): unknown;
+  resume(): unknown;
+}
+
+/**
+ * A socket whose pause() stops reading after at most one more chunk. With Node's default mark it would
+ * go on reading tiny chunks up to 64 kB: exactly the work that a rest is meant to save.
+ */
+export function promptlyPausingSocket(): Socket {
+  const options: SocketConstructorOpts & { readonly readableHighWaterMark: number } = {
+    readableHighWaterMark: 1,
+  };
+  return new Socket(options);
+}
+
+/**
+ * Decides when to read. The walsender writes one tiny chunk per message: while messages pour in, a
+ * rest of a millisecond turns a hundred reads into one and takes a tenth of the CPU. Under light load it
+ * reads at once, because then the rest would be all of the lag.
+ */
+export class ReadGate {
+  readonly #socket: Pausable;
+  #windowStartMs = 0;
+  #windowReads = 0;
+  #flood = false;
+  #rest: NodeJS.Timeout | null = null;
+  #full = false;
+  #closed = false;
+
+  constructor(socket: Pausable) {
+    this.#socket = socket;
+  }
+
+  /** We do not read because our own consumer is behind: silence then says nothing about the server. */
+  get isFull(): boolean {
+    return this.#full;
+  }
+
+  setFull(full: boolean): void {
+    if (full === this.#full) return;
+    this.#full = full;
+    this.#settle();
+  }
+
+  afterRead(bytes: number): void {
+    const now = performance.now();
+    if (now - this.#windowStartMs > REST_MS) {
+      this.#windowStartMs = now;
+      this.#windowReads = 0;
+      this.#flood &&= bytes >= FLOOD_BYTES;
+    }
+    this.#windowReads += 1;
+    this.#flood ||= this.#windowReads > BUSY_READS;
+    if (!this.#flood || bytes >= FULL_READ_BYTES || this.#rest !== null) return;
+    this.#rest = setTimeout(() => {
+      this.#rest = null;
+      this.#settle();
+    }, REST_MS);
+    this.#settle();
+  }
+
+  close(): void {
+    if (this.#rest !== null) clearTimeout(this.#rest);
+    this.#rest = null;
+    this.#closed = true;
+  }
+
+  #settle(): void {
+    if (this.#closed) return;
+    if (this.#full || this.#rest !== null) this.#socket.pause();
+    else this.#socket.resume();
+  }
+}
