@@ -1,11 +1,9 @@
-import { mkdir, writeFile } from "node:fs/promises";
-import { join, resolve } from "node:path";
-import { ensureNatsServer, natsVersion } from "./nats-binary.ts";
-import { isJetStreamReady } from "./nats-readiness.ts";
-import { isFree } from "./ports.ts";
-import { ServerProcess } from "./server-process.ts";
-
-export { ensureNatsServer } from "./nats-binary.ts";
+import { mkdir, writeFile } from 'node:fs/promises';
+import { join, resolve } from 'node:path';
+import { ensureNatsServer, natsVersion } from './nats-binary.ts';
+import { isJetStreamReady } from './nats-readiness.ts';
+import { isFree } from './ports.ts';
+import { ServerProcess } from './server-process.ts';
 
 const START_TIMEOUT_MS = 60_000;
 const STOP_TIMEOUT_MS = 30_000;
@@ -65,8 +63,8 @@ class LocalNats implements NatsServer {
     const [major, minor] = version;
     this.port = options.port;
     this.storeDir = resolve(options.storeDir);
-    this.logPath = join(this.storeDir, "server.log");
-    this.version = version.join(".");
+    this.logPath = join(this.storeDir, 'server.log');
+    this.version = version.join('.');
     // An older server refuses a configuration with `sync_interval` in it.
     const canSync = major > 2 || (major === 2 && minor >= 10);
     this.syncAlways = canSync && (options.syncAlways ?? false);
@@ -94,14 +92,14 @@ class LocalNats implements NatsServer {
       throw new Error(`port ${this.port} is in use; stop what listens there, or choose another`);
     }
     await mkdir(this.storeDir, { recursive: true });
-    const configPath = join(this.storeDir, "nats.conf");
+    const configPath = join(this.storeDir, 'nats.conf');
     await writeFile(configPath, this.#configuration());
     const started = await ServerProcess.spawn({
       command: this.#program,
-      args: ["--config", configPath],
+      args: ['--config', configPath],
       logPath: this.logPath,
       cwd: this.storeDir,
-      farewell: "SIGTERM",
+      farewell: 'SIGTERM',
     });
     this.#process = started;
     await started.untilReady(
@@ -111,7 +109,7 @@ class LocalNats implements NatsServer {
   }
 
   async stop(): Promise<void> {
-    this.#process?.signal("SIGTERM");
+    this.#process?.signal('SIGTERM');
     await this.#process?.untilEnded(STOP_TIMEOUT_MS);
   }
 
@@ -126,12 +124,12 @@ class LocalNats implements NatsServer {
       `server_name: ${JSON.stringify(name)}`,
       `listen: "127.0.0.1:${this.port}"`,
       ...(maxPayloadBytes === undefined ? [] : [`max_payload: ${maxPayloadBytes}`]),
-      "jetstream {",
+      'jetstream {',
       `  store_dir: ${JSON.stringify(this.storeDir)}`,
       ...(maxStoreBytes === undefined ? [] : [`  max_file_store: ${maxStoreBytes}`]),
-      ...(this.syncAlways ? ["  sync_interval: always"] : []),
-      "}",
-      "",
-    ].join("\n");
+      ...(this.syncAlways ? ['  sync_interval: always'] : []),
+      '}',
+      '',
+    ].join('\n');
   }
 }

@@ -1,5 +1,5 @@
-import { randomInt } from "node:crypto";
-import { createServer } from "node:net";
+import { randomInt } from 'node:crypto';
+import { createServer } from 'node:net';
 
 // Below the range from which Linux and macOS take the ports of outgoing connections (32768 and
 // 49152): a server that is stopped and started again must find its port still free.
@@ -32,8 +32,8 @@ export async function freePorts(count: number): Promise<number[]> {
 export function isFree(port: number): Promise<boolean> {
   return new Promise((resolve) => {
     const probe = createServer();
-    probe.once("error", () => resolve(false));
-    probe.listen({ port, host: "127.0.0.1", exclusive: true }, () => {
+    probe.once('error', () => resolve(false));
+    probe.listen({ port, host: '127.0.0.1', exclusive: true }, () => {
       probe.close(() => resolve(true));
     });
   });

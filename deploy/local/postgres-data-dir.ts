@@ -1,13 +1,13 @@
-import { spawn } from "node:child_process";
-import { once } from "node:events";
-import { appendFile, chmod, chown, mkdir, readFile, readdir } from "node:fs/promises";
-import { rename, rm, stat, writeFile } from "node:fs/promises";
-import { dirname, join } from "node:path";
-import { text } from "node:stream/consumers";
-import { closedDirectory, giveTree, identityOf } from "./server-account.ts";
-import type { ServerAccount } from "./server-account.ts";
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { appendFile, chmod, chown, mkdir, readFile, readdir } from 'node:fs/promises';
+import { rename, rm, stat, writeFile } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
+import { text } from 'node:stream/consumers';
+import { closedDirectory, giveTree, identityOf } from './server-account.ts';
+import type { ServerAccount } from './server-account.ts';
 
-const SETTINGS_FILE = "everywrite.conf";
+const SETTINGS_FILE = 'everywrite.conf';
 
 export interface DataDirOptions {
   readonly dataDir: string;
@@ -31,7 +31,7 @@ export async function prepareDataDir(options: DataDirOptions): Promise<void> {
   }
   const entries = await readdir(dataDir).catch((): string[] => []);
   if (entries.length === 0) await createCluster(options);
-  else if (entries.includes("PG_VERSION")) await adoptCluster(dataDir, account);
+  else if (entries.includes('PG_VERSION')) await adoptCluster(dataDir, account);
   else throw new Error(`${dataDir} holds files, but not PostgreSQL's; name another directory`);
   await writeSettings(options);
 }
@@ -43,16 +43,16 @@ async function createCluster(options: DataDirOptions): Promise<void> {
   await rm(draft, { recursive: true, force: true });
   await mkdir(draft, { mode: 0o700 });
   if (account !== undefined) await chown(draft, account.uid, account.gid);
-  await runInitdb(join(binDir, "initdb"), initdbArgs(draft, options), options);
+  await runInitdb(join(binDir, 'initdb'), initdbArgs(draft, options), options);
   await rename(draft, dataDir);
 }
 
 function initdbArgs(draft: string, options: DataDirOptions): string[] {
   // macOS has no C.UTF-8 in its older versions, Linux has it everywhere.
-  const locale = process.platform === "linux" ? "C.UTF-8" : "C";
-  const durable = options.settings["fsync"] !== "off";
-  const args = ["-D", draft, "-U", options.user, "-A", "trust", "-E", "UTF8"];
-  return [...args, `--locale=${locale}`, ...(durable ? [] : ["--no-sync"])];
+  const locale = process.platform === 'linux' ? 'C.UTF-8' : 'C';
+  const durable = options.settings['fsync'] !== 'off';
+  const args = ['-D', draft, '-U', options.user, '-A', 'trust', '-E', 'UTF8'];
+  return [...args, `--locale=${locale}`, ...(durable ? [] : ['--no-sync'])];
 }
 
 async function runInitdb(
@@ -61,15 +61,15 @@ async function runInitdb(
   { account, dataDir }: DataDirOptions,
 ): Promise<void> {
   const initdb = spawn(program, args, {
-    stdio: ["ignore", "pipe", "pipe"],
+    stdio: ['ignore', 'pipe', 'pipe'],
     // Our own working directory may be closed to the account.
     cwd: dirname(dataDir),
     ...identityOf(account),
   });
   const output = Promise.all([text(initdb.stdout), text(initdb.stderr)]);
-  const [code] = (await once(initdb, "close")) as [number | null];
+  const [code] = (await once(initdb, 'close')) as [number | null];
   if (code === 0) return;
-  throw new Error(`${program} could not create ${dataDir}:\n${(await output).join("").trimEnd()}`);
+  throw new Error(`${program} could not create ${dataDir}:\n${(await output).join('').trimEnd()}`);
 }
 
 /** A copied or restored cluster may belong to whoever copied it, and be open to others. */
@@ -84,13 +84,13 @@ async function adoptCluster(dataDir: string, account: ServerAccount | undefined)
 async function writeSettings({ dataDir, account, settings }: DataDirOptions): Promise<void> {
   const lines = Object.entries(settings).map(([name, value]) => `${name} = ${quoted(value)}\n`);
   const path = join(dataDir, SETTINGS_FILE);
-  await writeFile(path, lines.join(""), { mode: 0o600 });
+  await writeFile(path, lines.join(''), { mode: 0o600 });
   if (account !== undefined) await chown(path, account.uid, account.gid);
-  const main = join(dataDir, "postgresql.conf");
-  if ((await readFile(main, "utf8")).includes(`'${SETTINGS_FILE}'`)) return;
+  const main = join(dataDir, 'postgresql.conf');
+  if ((await readFile(main, 'utf8')).includes(`'${SETTINGS_FILE}'`)) return;
   await appendFile(main, `\ninclude_if_exists = '${SETTINGS_FILE}'\n`);
 }
 
 function quoted(value: string): string {
-  return `'${value.replaceAll("\\", "\\\\").replaceAll("'", "''")}'`;
+  return `'${value.replaceAll('\\', '\\\\').replaceAll("'", "''")}'`;
 }

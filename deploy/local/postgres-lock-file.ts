@@ -1,7 +1,7 @@
-import { spawnSync } from "node:child_process";
-import { readFileSync, readlinkSync, realpathSync, rmSync } from "node:fs";
-import { basename, join } from "node:path";
-import { isAlive } from "./process-table.ts";
+import { spawnSync } from 'node:child_process';
+import { readFileSync, readlinkSync, realpathSync, rmSync } from 'node:fs';
+import { basename, join } from 'node:path';
+import { isAlive } from './process-table.ts';
 
 // postmaster.pid: line 1 is the process id of the postmaster, line 8 its state.
 const PID_LINE = 0;
@@ -10,7 +10,7 @@ const STATE_LINE = 7;
 /** Whether this postmaster accepts connections; the same test that `pg_ctl start` makes. */
 export function isPostmasterReady(dataDir: string, pid: number): boolean {
   const lines = lockFileLines(dataDir);
-  return Number(lines[PID_LINE]) === pid && lines[STATE_LINE]?.trim() === "ready";
+  return Number(lines[PID_LINE]) === pid && lines[STATE_LINE]?.trim() === 'ready';
 }
 
 /**
@@ -25,13 +25,13 @@ export function clearStaleLockFile(dataDir: string): void {
   if (isPostmasterOf(dataDir, pid)) {
     throw new Error(`a PostgreSQL (process ${pid}) is running on ${dataDir}; stop it first`);
   }
-  rmSync(join(dataDir, "postmaster.pid"), { force: true });
+  rmSync(join(dataDir, 'postmaster.pid'), { force: true });
 }
 
 function isPostmasterOf(dataDir: string, pid: number): boolean {
-  if (process.platform !== "linux") {
-    const { stdout } = spawnSync("ps", ["-o", "comm=", "-p", String(pid)], { encoding: "utf8" });
-    return basename((stdout ?? "").trim()).startsWith("postgres");
+  if (process.platform !== 'linux') {
+    const { stdout } = spawnSync('ps', ['-o', 'comm=', '-p', String(pid)], { encoding: 'utf8' });
+    return basename((stdout ?? '').trim()).startsWith('postgres');
   }
   try {
     // A postmaster works in its data directory.
@@ -44,7 +44,7 @@ function isPostmasterOf(dataDir: string, pid: number): boolean {
 
 function lockFileLines(dataDir: string): string[] {
   try {
-    return readFileSync(join(dataDir, "postmaster.pid"), "utf8").split("\n");
+    return readFileSync(join(dataDir, 'postmaster.pid'), 'utf8').split('\n');
   } catch {
     return [];
   }

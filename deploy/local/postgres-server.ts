@@ -1,15 +1,15 @@
-import { dirname, join, resolve } from "node:path";
-import { postgresBinDir } from "./postgres-binaries.ts";
-import { prepareDataDir } from "./postgres-data-dir.ts";
-import { clearStaleLockFile, isPostmasterReady } from "./postgres-lock-file.ts";
-import { unprivilegedAccount } from "./server-account.ts";
-import { ServerProcess } from "./server-process.ts";
+import { dirname, join, resolve } from 'node:path';
+import { postgresBinDir } from './postgres-binaries.ts';
+import { prepareDataDir } from './postgres-data-dir.ts';
+import { clearStaleLockFile, isPostmasterReady } from './postgres-lock-file.ts';
+import { unprivilegedAccount } from './server-account.ts';
+import { ServerProcess } from './server-process.ts';
 
 /** Crash recovery of a large write-ahead log takes its time. */
 const START_TIMEOUT_MS = 120_000;
 const STOP_TIMEOUT_MS = 60_000;
 
-export type StopMode = "fast" | "immediate";
+export type StopMode = 'fast' | 'immediate';
 
 export interface PostgresOptions {
   /** Where the cluster lives; created by initdb when it does not exist yet. */
@@ -49,13 +49,13 @@ export async function startPostgres(options: PostgresOptions): Promise<PostgresS
 
 function defaultSettings(port: number): Record<string, string> {
   return {
-    listen_addresses: "127.0.0.1",
+    listen_addresses: '127.0.0.1',
     port: String(port),
-    unix_socket_directories: "",
-    wal_level: "logical",
-    max_replication_slots: "24",
-    max_wal_senders: "24",
-    log_line_prefix: "%m [%p] %q%a@%d ",
+    unix_socket_directories: '',
+    wal_level: 'logical',
+    max_replication_slots: '24',
+    max_wal_senders: '24',
+    log_line_prefix: '%m [%p] %q%a@%d ',
   };
 }
 
@@ -72,7 +72,7 @@ class LocalPostgres implements PostgresServer {
     this.dataDir = resolve(options.dataDir);
     this.logPath = `${this.dataDir}.log`;
     this.#options = options;
-    this.#user = options.user ?? "postgres";
+    this.#user = options.user ?? 'postgres';
   }
 
   get running(): boolean {
@@ -84,7 +84,7 @@ class LocalPostgres implements PostgresServer {
     throw new Error(`the PostgreSQL on ${this.dataDir} is not running; call start() first`);
   }
 
-  url(database = "postgres"): string {
+  url(database = 'postgres'): string {
     const user = encodeURIComponent(this.#user);
     return `postgresql://${user}@127.0.0.1:${this.port}/${encodeURIComponent(database)}`;
   }
@@ -98,13 +98,13 @@ class LocalPostgres implements PostgresServer {
     await prepareDataDir({ dataDir, binDir, user: this.#user, account, settings });
     clearStaleLockFile(dataDir);
     const postmaster = await ServerProcess.spawn({
-      command: join(binDir, "postgres"),
-      args: ["-D", dataDir],
+      command: join(binDir, 'postgres'),
+      args: ['-D', dataDir],
       logPath,
       cwd: dirname(dataDir),
       account,
       // An immediate shutdown: the postmaster ends its children itself, and waits for nobody.
-      farewell: "SIGQUIT",
+      farewell: 'SIGQUIT',
     });
     this.#process = postmaster;
     await postmaster.untilReady(
@@ -113,8 +113,8 @@ class LocalPostgres implements PostgresServer {
     );
   }
 
-  async stop(mode: StopMode = "fast"): Promise<void> {
-    this.#process?.signal(mode === "fast" ? "SIGINT" : "SIGQUIT");
+  async stop(mode: StopMode = 'fast'): Promise<void> {
+    this.#process?.signal(mode === 'fast' ? 'SIGINT' : 'SIGQUIT');
     await this.#process?.untilEnded(STOP_TIMEOUT_MS);
   }
 

@@ -1,5 +1,5 @@
-import { spawnSync } from "node:child_process";
-import { readdirSync, readFileSync } from "node:fs";
+import { spawnSync } from 'node:child_process';
+import { readdirSync, readFileSync } from 'node:fs';
 
 /** Whether a process with this id runs (a zombie, ended but not yet reaped, does not). */
 export function isAlive(pid: number): boolean {
@@ -7,15 +7,15 @@ export function isAlive(pid: number): boolean {
     process.kill(pid, 0);
   } catch (error) {
     // EPERM: it exists and belongs to somebody else.
-    return error instanceof Error && "code" in error && error.code === "EPERM";
+    return error instanceof Error && 'code' in error && error.code === 'EPERM';
   }
   // In a container without an init process nobody reaps orphans: they stay as zombies for good.
-  return process.platform !== "linux" || statOf(pid)?.state !== "Z";
+  return process.platform !== 'linux' || statOf(pid)?.state !== 'Z';
 }
 
 /** The ids of the direct children of a process. */
 export function childrenOf(parent: number): number[] {
-  const rows = process.platform === "linux" ? rowsOfProc() : rowsOfPs();
+  const rows = process.platform === 'linux' ? rowsOfProc() : rowsOfPs();
   return rows.filter((row) => row.parent === parent).map((row) => row.pid);
 }
 
@@ -24,9 +24,9 @@ export function childrenOf(parent: number): number[] {
  * parent is stopped first so that it can neither fork nor restart anything while we look.
  */
 export function killWithChildren(pid: number): number[] {
-  signalQuietly(pid, "SIGSTOP");
+  signalQuietly(pid, 'SIGSTOP');
   const family = [pid, ...childrenOf(pid)];
-  for (const member of family) signalQuietly(member, "SIGKILL");
+  for (const member of family) signalQuietly(member, 'SIGKILL');
   return family;
 }
 
@@ -46,15 +46,15 @@ interface ProcessRow {
 }
 
 function rowsOfProc(): ProcessRow[] {
-  const pids = readdirSync("/proc").filter((name) => /^\d+$/.test(name));
+  const pids = readdirSync('/proc').filter((name) => /^\d+$/.test(name));
   return pids.map((name) => statOf(Number(name))).filter((row) => row !== undefined);
 }
 
 function statOf(pid: number): ProcessRow | undefined {
   try {
-    const stat = readFileSync(`/proc/${pid}/stat`, "utf8");
+    const stat = readFileSync(`/proc/${pid}/stat`, 'utf8');
     // The command stands in parentheses and may itself hold spaces and parentheses.
-    const [state = "", parent = ""] = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
+    const [state = '', parent = ''] = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
     return { pid, parent: Number(parent), state };
   } catch {
     return undefined;
@@ -62,9 +62,9 @@ function statOf(pid: number): ProcessRow | undefined {
 }
 
 function rowsOfPs(): ProcessRow[] {
-  const { stdout } = spawnSync("ps", ["-A", "-o", "pid=,ppid=,state="], { encoding: "utf8" });
-  return (stdout ?? "").split("\n").flatMap((line) => {
-    const [pid, parent, state = ""] = line.trim().split(/\s+/);
+  const { stdout } = spawnSync('ps', ['-A', '-o', 'pid=,ppid=,state='], { encoding: 'utf8' });
+  return (stdout ?? '').split('\n').flatMap((line) => {
+    const [pid, parent, state = ''] = line.trim().split(/\s+/);
     return pid && parent ? [{ pid: Number(pid), parent: Number(parent), state }] : [];
   });
 }

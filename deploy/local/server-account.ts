@@ -1,6 +1,6 @@
-import { readFileSync } from "node:fs";
-import { lchown, readdir, stat } from "node:fs/promises";
-import { dirname, join, resolve } from "node:path";
+import { readFileSync } from 'node:fs';
+import { lchown, readdir, stat } from 'node:fs/promises';
+import { dirname, join, resolve } from 'node:path';
 
 /** The operating system account that a server runs as. */
 export interface ServerAccount {
@@ -15,7 +15,7 @@ export interface ServerAccount {
  */
 export function unprivilegedAccount(): ServerAccount | undefined {
   if (process.getuid?.() !== 0) return undefined;
-  const account = accountNamed("postgres") ?? accountNamed("nobody");
+  const account = accountNamed('postgres') ?? accountNamed('nobody');
   if (account === undefined) {
     throw new Error(
       'PostgreSQL does not run as root, and there is no account "postgres" or "nobody" to run it ' +
@@ -55,10 +55,10 @@ export async function giveTree(path: string, account: ServerAccount): Promise<vo
 }
 
 function accountNamed(name: string): ServerAccount | undefined {
-  const line = readFileSync("/etc/passwd", "utf8")
-    .split("\n")
+  const line = readFileSync('/etc/passwd', 'utf8')
+    .split('\n')
     .find((candidate) => candidate.startsWith(`${name}:`));
-  const [, , uid, gid] = line?.split(":") ?? [];
+  const [, , uid, gid] = line?.split(':') ?? [];
   return uid && gid ? { name, uid: Number(uid), gid: Number(gid) } : undefined;
 }
 

@@ -1,12 +1,12 @@
-import { spawn } from "node:child_process";
-import type { ChildProcess } from "node:child_process";
-import { once } from "node:events";
-import { closeSync, fstatSync, openSync, readFileSync } from "node:fs";
-import { setTimeout as sleep } from "node:timers/promises";
-import { isAlive, killWithChildren } from "./process-table.ts";
-import { identityOf } from "./server-account.ts";
-import type { ServerAccount } from "./server-account.ts";
-import { startWatchdog, superviseProcess } from "./supervise.ts";
+import { spawn } from 'node:child_process';
+import type { ChildProcess } from 'node:child_process';
+import { once } from 'node:events';
+import { closeSync, fstatSync, openSync, readFileSync } from 'node:fs';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { isAlive, killWithChildren } from './process-table.ts';
+import { identityOf } from './server-account.ts';
+import type { ServerAccount } from './server-account.ts';
+import { startWatchdog, superviseProcess } from './supervise.ts';
 
 const LOG_TAIL_LINES = 15;
 const READY_POLL_MS = 15;
@@ -39,18 +39,18 @@ export class ServerProcess {
 
   static async spawn(command: ServerCommand): Promise<ServerProcess> {
     startWatchdog();
-    const log = openSync(command.logPath, "a");
+    const log = openSync(command.logPath, 'a');
     const logStart = fstatSync(log).size;
     try {
       const child = spawn(command.command, command.args, {
         // Its own session: the terminal's Ctrl-C is for us, and we decide how a server ends.
         detached: true,
-        stdio: ["ignore", log, log],
+        stdio: ['ignore', log, log],
         cwd: command.cwd,
         ...identityOf(command.account),
       });
       superviseProcess(child, command.farewell);
-      await once(child, "spawn");
+      await once(child, 'spawn');
       // A server left running does not keep us running: the watchdog ends it after us.
       child.unref();
       return new ServerProcess(child, child.pid ?? 0, command, logStart);
@@ -73,7 +73,7 @@ export class ServerProcess {
   async untilReady(ready: () => Promise<boolean>, timeoutMs: number): Promise<void> {
     const deadline = Date.now() + timeoutMs;
     while (!(await ready())) {
-      if (!this.running) throw new Error(this.#lastWords("ended while starting"));
+      if (!this.running) throw new Error(this.#lastWords('ended while starting'));
       if (Date.now() > deadline) {
         await this.kill();
         throw new Error(this.#lastWords(`was not ready after ${timeoutMs / 1000} s`));
@@ -91,7 +91,7 @@ export class ServerProcess {
     if (!this.running) return;
     this.#child.ref();
     try {
-      await once(this.#child, "exit", { signal: AbortSignal.timeout(timeoutMs) });
+      await once(this.#child, 'exit', { signal: AbortSignal.timeout(timeoutMs) });
       return;
     } catch {
       await this.kill();
@@ -110,8 +110,8 @@ export class ServerProcess {
 
   #lastWords(what: string): string {
     const { command, logPath } = this.#command;
-    const log = readFileSync(logPath).subarray(this.#logStart).toString("utf8").trimEnd();
-    const tail = log.split("\n").slice(-LOG_TAIL_LINES).join("\n  ");
+    const log = readFileSync(logPath).subarray(this.#logStart).toString('utf8').trimEnd();
+    const tail = log.split('\n').slice(-LOG_TAIL_LINES).join('\n  ');
     return `${command} ${what}. The end of ${logPath}:\n  ${tail}`;
   }
 }

@@ -1,7 +1,7 @@
-import { chmod, mkdtemp, rm } from "node:fs/promises";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
-import { superviseDirectory } from "./supervise.ts";
+import { chmod, mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { superviseDirectory } from './supervise.ts';
 
 export interface TemporaryDirectory {
   readonly path: string;

@@ -1,10 +1,10 @@
 // Runs beside every process that starts local servers; see supervise.ts. Reads orders from its
 // standard input and, when that closes, ends the servers and removes the directories left over.
-import { rm } from "node:fs/promises";
-import { createInterface } from "node:readline";
-import { setTimeout as sleep } from "node:timers/promises";
-import { isAlive, killWithChildren, signalQuietly } from "./process-table.ts";
-import type { WatchdogOrder } from "./supervise.ts";
+import { rm } from 'node:fs/promises';
+import { createInterface } from 'node:readline';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { isAlive, killWithChildren, signalQuietly } from './process-table.ts';
+import type { WatchdogOrder } from './supervise.ts';
 
 /** How long a server may take to follow its farewell signal before it is killed. */
 const FAREWELL_MS = 6_000;
@@ -14,7 +14,7 @@ const farewells = new Map<number, NodeJS.Signals>();
 const directories = new Set<string>();
 
 // Only the end of the pipe ends us: we are needed most when everything around is being stopped.
-for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.on(signal, () => {});
+for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => {});
 
 for await (const line of createInterface({ input: process.stdin })) {
   follow(JSON.parse(line) as WatchdogOrder);
@@ -25,9 +25,9 @@ await Promise.allSettled(
 );
 
 function follow(order: WatchdogOrder): void {
-  if (order.kind === "watch") farewells.set(order.pid, order.farewell);
-  else if (order.kind === "forget") farewells.delete(order.pid);
-  else if (order.kind === "sweep") directories.add(order.directory);
+  if (order.kind === 'watch') farewells.set(order.pid, order.farewell);
+  else if (order.kind === 'forget') farewells.delete(order.pid);
+  else if (order.kind === 'sweep') directories.add(order.directory);
   else directories.delete(order.directory);
 }
 
