@@ -8,6 +8,7 @@ import type { VersionVector } from '#core/version-vector.ts';
 import type { ConflictBuffer } from '#replicator/engine/apply/conflict-buffer.ts';
 import type { PlannedKey } from '#replicator/engine/apply/planned-key.ts';
 import type { DirtyKey, UnstableIndex } from '#replicator/engine/index/unstable-index.ts';
+import type { ConflictRow } from '#replicator/engine/statement.ts';
 
 /** Whole transactions that go into one database transaction, folded per row. */
 export interface Batch {
@@ -15,7 +16,8 @@ export interface Batch {
   /** The applied vector once it is in. */
   readonly vector: VersionVector;
   readonly hlc: Hlc;
-  readonly tables: ReadonlyMap<string, ReadonlyMap<RowKey, PlannedKey>>;
+  /** By relation id; the slow path replaces plans by newer ones. */
+  readonly tables: ReadonlyMap<string, Map<RowKey, PlannedKey>>;
   readonly truncates: readonly { readonly by: TransactionHeader; readonly op: TruncateOp }[];
   /** Rows that are projected again although this batch may say nothing about them. */
   readonly dirty: readonly DirtyKey[];
@@ -36,6 +38,8 @@ export function planBatch(
     for (const op of by.ops) {
       if (op.kind === 'truncate') {
         truncates.push({ by, op });
+        // A batch with a TRUNCATE holds one transaction; what it wrote before it is gone again.
+        tables.delete(relationId(op.relation));
         continue;
       }
       const planned = plan(index, tables, op.relation, op.key);
@@ -49,9 +53,13 @@ export function planBatch(
 }
 
 /** The batch is committed: its folds become the index's, and rows that moved meanwhile are dirty. */
-export function settleBatch(index: UnstableIndex, batch: Batch): void {
+export function settleBatch(
+  index: UnstableIndex,
+  batch: Batch,
+  late: { readonly conflicts: ConflictBuffer; readonly recorded: readonly ConflictRow[] },
+): void {
   for (const table of batch.tables.values()) {
-    for (const planned of table.values()) settleKey(index, planned, batch.conflicts);
+    for (const planned of table.values()) settleKey(index, planned, late);
   }
 }
 
@@ -71,23 +79,29 @@ export function replan(index: UnstableIndex, planned: PlannedKey, sink: Conflict
   };
 }
 
-function settleKey(index: UnstableIndex, planned: PlannedKey, conflicts: ConflictBuffer): void {
+function settleKey(
+  index: UnstableIndex,
+  planned: PlannedKey,
+  late: { readonly conflicts: ConflictBuffer; readonly recorded: readonly ConflictRow[] },
+): void {
   const { relation, key, ops } = planned;
   if (ops.length === 0) return;
   const id = relationId(relation);
   const now = index.slot(id, key);
   const moved = now !== planned.base || (now?.changes ?? 0) !== planned.baseChanges;
-  const state = moved ? replan(index, planned, conflicts.sink(id, key)).state : planned.state;
-  index.settle(
-    relation,
-    key,
-    ops.map(({ by }) => by),
-    state,
-  );
+  const headers = ops.map(({ by }) => by);
+  if (!moved) {
+    index.settle(relation, key, headers, planned.state);
+    return;
+  }
+  const { state } = replan(index, planned, late.conflicts.sink(id, key));
+  late.conflicts.reconcile(id, key, late.recorded);
+  index.settle(relation, key, headers, state);
   // An own write was captured between the decision and the commit: the decision did not know it.
-  const ownFolded =
-    now !== undefined && (now !== planned.base || now.ownFolds !== planned.baseOwnFolds);
-  if (ownFolded) index.markDirty({ relation, key });
+  const ownFolds = now?.ownFolds ?? 0;
+  if (now !== undefined && (now !== planned.base || ownFolds !== planned.baseOwnFolds)) {
+    index.markDirty({ relation, key });
+  }
 }
 
 function plan(

@@ -3,11 +3,14 @@ import { compareStamps, formatDot } from '#core/transaction.ts';
 import type { TransactionHeader } from '#core/transaction.ts';
 import type { ConflictRow, ConflictSide } from '#replicator/engine/statement.ts';
 
-interface Opened {
-  readonly column: string;
-  readonly kind: ConflictKind;
-  readonly left: Contender;
-  readonly right: Contender;
+export interface ConflictRows {
+  readonly add: readonly ConflictRow[];
+  readonly remove: readonly ConflictRow[];
+}
+
+interface RowConflicts {
+  readonly added: Map<string, ConflictRow>;
+  readonly removed: Map<string, ConflictRow>;
 }
 
 /**
@@ -15,69 +18,96 @@ interface Opened {
  * never written. The verdict is a function of the pair alone, so every region writes the same row.
  */
 export class ConflictBuffer {
-  readonly #added = new Map<string, ConflictRow>();
-  readonly #removed = new Map<string, ConflictRow>();
+  readonly #rows = new Map<string, RowConflicts>();
 
   get isEmpty(): boolean {
-    return this.#added.size === 0 && this.#removed.size === 0;
-  }
-
-  get size(): number {
-    return this.#added.size + this.#removed.size;
-  }
-
-  get openedCount(): number {
-    return this.#added.size;
+    return this.#rows.size === 0;
   }
 
   /** The sink for one row's conflicts. */
   sink(relation: string, key: string): ConflictSink {
     return {
       add: (column, kind, left, right) => {
-        const row = verdict(relation, key, { column, kind, left, right });
-        const id = identity(row);
-        this.#removed.delete(id);
-        this.#added.set(id, row);
+        const row = verdict(relation, key, column, kind, left, right);
+        const { added, removed } = this.#row(relation, key);
+        removed.delete(identity(row));
+        added.set(identity(row), row);
       },
       retract: (column, left, right) => {
-        const [loser, winner] = compareStamps(left, right) < 0 ? [left, right] : [right, left];
-        // TRUNCATE may win against its stamp, so either order may be the recorded one.
-        this.#drop(retraction(relation, key, column, winner, loser));
-        this.#drop(retraction(relation, key, column, loser, winner));
+        const { added, removed } = this.#row(relation, key);
+        // TRUNCATE wins against any stamp, so either order may be the recorded one.
+        for (const [winner, loser] of [
+          [left, right],
+          [right, left],
+        ] as const) {
+          const row = retraction(relation, key, column, winner, loser);
+          added.delete(identity(row));
+          removed.set(identity(row), row);
+        }
       },
     };
   }
 
-  /** Takes everything out, for the transaction that records it. */
-  drain(): { readonly add: readonly ConflictRow[]; readonly remove: readonly ConflictRow[] } {
-    const drained = { add: [...this.#added.values()], remove: [...this.#removed.values()] };
-    this.#added.clear();
-    this.#removed.clear();
-    return drained;
+  /** Forgets what was said about a row: it is folded again from a newer state. */
+  discard(relation: string, key: string): void {
+    this.#rows.delete(rowId(relation, key));
   }
 
-  /** Puts drained rows back in front: their transaction did not commit. */
-  restore(rows: { readonly add: readonly ConflictRow[]; readonly remove: readonly ConflictRow[] }) {
+  /** Rows recorded for a decision that was folded again since: what no longer holds is taken back. */
+  reconcile(relation: string, key: string, recorded: readonly ConflictRow[]): void {
+    for (const row of recorded) {
+      if (row.relation !== relation || row.key !== key) continue;
+      const { added, removed } = this.#row(relation, key);
+      if (!added.has(identity(row))) removed.set(identity(row), row);
+    }
+  }
+
+  /** Takes everything out, for the transaction that records it. */
+  drain(): ConflictRows {
+    const add: ConflictRow[] = [];
+    const remove: ConflictRow[] = [];
+    for (const { added, removed } of this.#rows.values()) {
+      add.push(...added.values());
+      remove.push(...removed.values());
+    }
+    this.#rows.clear();
+    return { add, remove };
+  }
+
+  /** Puts drained rows back: their transaction did not commit. What came since then stands. */
+  restore(rows: ConflictRows): void {
     for (const row of rows.remove) {
-      if (!this.#added.has(identity(row))) this.#removed.set(identity(row), row);
+      const { added, removed } = this.#row(row.relation, row.key);
+      if (!added.has(identity(row))) removed.set(identity(row), row);
     }
     for (const row of rows.add) {
-      if (!this.#removed.has(identity(row))) this.#added.set(identity(row), row);
+      const { added, removed } = this.#row(row.relation, row.key);
+      if (!removed.has(identity(row))) added.set(identity(row), row);
     }
   }
 
-  #drop(row: ConflictRow): void {
-    const id = identity(row);
-    this.#added.delete(id);
-    this.#removed.set(id, row);
+  #row(relation: string, key: string): RowConflicts {
+    const id = rowId(relation, key);
+    let row = this.#rows.get(id);
+    if (row === undefined) this.#rows.set(id, (row = { added: new Map(), removed: new Map() }));
+    return row;
   }
 }
 
-function verdict(relation: string, key: string, opened: Opened): ConflictRow {
-  const { column, kind, left, right } = opened;
-  const leftWins =
-    left.prevails === true || (right.prevails !== true && compareStamps(left.by, right.by) > 0);
-  const [winner, loser] = leftWins ? [left, right] : [right, left];
+function rowId(relation: string, key: string): string {
+  return `${relation}\u0001${key}`;
+}
+
+function verdict(
+  relation: string,
+  key: string,
+  column: string,
+  kind: ConflictKind,
+  left: Contender,
+  right: Contender,
+): ConflictRow {
+  const byStamp = right.prevails !== true && compareStamps(left.by, right.by) > 0;
+  const [winner, loser] = left.prevails === true || byStamp ? [left, right] : [right, left];
   return { relation, key, column, kind, winner: side(winner), loser: side(loser) };
 }
 
@@ -88,8 +118,8 @@ function retraction(
   winner: TransactionHeader,
   loser: TransactionHeader,
 ): ConflictRow {
-  const none = { value: () => null };
-  const sides = { winner: side({ by: winner, ...none }), loser: side({ by: loser, ...none }) };
+  const value = (): null => null;
+  const sides = { winner: side({ by: winner, value }), loser: side({ by: loser, value }) };
   return { relation, key, column, kind: 'update-update', ...sides };
 }
 
@@ -97,7 +127,6 @@ function side({ by, value }: Contender): ConflictSide {
   return { dot: formatDot(by), region: by.region, hlc: by.hlc, value: value() };
 }
 
-function identity(row: ConflictRow): string {
-  const { relation, key, column, winner, loser } = row;
-  return [relation, key, column, winner.dot, loser.dot].join('\u0001');
+function identity({ column, winner, loser }: ConflictRow): string {
+  return `${column}\u0001${winner.dot}\u0001${loser.dot}`;
 }

@@ -49,20 +49,30 @@ export function fastAction(planned: PlannedKey, columns: readonly string[]): Row
   return writes.size === 0 ? { kind: 'none' } : { kind: 'update', writes };
 }
 
-/** The same for a row that is locked and fenced: `row` is the table's version, null when absent. */
+/**
+ * The same for a row that is locked and fenced: `row` is the table's version, null when absent. A row
+ * in quarantine was refused before: what the table should hold is `wanted`, not what it holds.
+ */
 export function fencedAction(
   planned: PlannedKey,
   columns: readonly string[],
   row: LockedRow | null,
+  quarantined: ReadonlyMap<string, PgText> | null,
 ): RowAction {
   const { state, ops } = planned;
-  const alive = state.alive() ?? row !== null;
-  if (row === null) return alive ? insertAction(state, columns) : { kind: 'none' };
-  if (!alive) return { kind: 'delete' };
+  const alive = state.alive() ?? (row !== null || quarantined !== null);
+  if (!alive) return { kind: row === null ? 'none' : 'delete' };
+  if (row === null) {
+    if (quarantined === null) return insertAction(state, columns);
+    const value = (name: string): PgText =>
+      projectStored(state, ops, name, quarantined.get(name) ?? null);
+    return { kind: 'insert', values: new Map(columns.map((name) => [name, value(name)])) };
+  }
   const writes = new Map<string, NonNullable<ColumnWrite>>();
   columns.forEach((name, at) => {
     const stored = row.values[at] ?? null;
-    const wanted = projectStored(state, ops, name, stored);
+    const base = quarantined === null ? stored : (quarantined.get(name) ?? null);
+    const wanted = projectStored(state, ops, name, base);
     if (wanted !== stored) writes.set(name, { kind: 'set', value: wanted });
   });
   return writes.size === 0 ? { kind: 'none' } : { kind: 'update', writes };

@@ -1,12 +1,20 @@
 import { must } from '#core/assert.ts';
 import type { PgText, Relation } from '#core/relation.ts';
 import type { PlannedKey, RowAction } from '#replicator/engine/apply/planned-key.ts';
-import type { ColumnWrite, Guard, RowUpdate, Statement } from '#replicator/engine/statement.ts';
+import type {
+  ColumnWrite,
+  Guard,
+  LockedRow,
+  RowUpdate,
+  Statement,
+} from '#replicator/engine/statement.ts';
 
 /** A decided row: what to do, and the plan it came from. */
 export interface DecidedRow {
   readonly planned: PlannedKey;
   readonly action: RowAction;
+  /** The table's version, where it was locked. */
+  readonly row: LockedRow | null;
 }
 
 /** One set-based statement, and the rows whose guard it carries. */

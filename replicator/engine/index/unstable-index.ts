@@ -72,25 +72,20 @@ export class UnstableIndex {
    * Folds an own transaction at decode. An own operation that had not seen a remote one already folded
    * on its row is late: the table may not show the projection, so the row is dirty (hazards T1, F2).
    */
-  foldOwn(transaction: ChangeTransaction, xid: number, sink: ConflictSink): void {
-    this.#fold(transaction, sink, (slot, late) => {
+  foldOwn(transaction: ChangeTransaction, xid: number, sinkOf: (slot: Slot) => ConflictSink): void {
+    this.#fold(transaction, sinkOf, (slot, late) => {
       slot.xid = xid;
       slot.ownFolds++;
       if (late) this.markDirty(slot);
     });
   }
 
-  /** Folds a remote transaction that is in the table, or is about to be. */
-  foldRemote(transaction: ChangeTransaction, sink: ConflictSink): void {
-    this.#fold(transaction, sink, () => undefined);
-  }
-
   /**
    * Folds a logged transaction at start. Which concurrent writes met unfenced before the crash is not
    * known, so every row with concurrent own and remote operations is dirty (hazards F3).
    */
-  rebuild(transaction: ChangeTransaction): void {
-    this.#fold(transaction, IGNORE_CONFLICTS, (slot, late) => {
+  rebuild(transaction: ChangeTransaction, sinkOf: (slot: Slot) => ConflictSink): void {
+    this.#fold(transaction, sinkOf, (slot, late) => {
       if (late) this.markDirty(slot);
     });
   }
@@ -127,6 +122,16 @@ export class UnstableIndex {
     return this.#relations.get(relation)?.slots.values() ?? [];
   }
 
+  /** Folds a remote TRUNCATE into every row that is known, and into those that are not. */
+  foldTruncate(by: TransactionHeader, op: RowOp, sinkOf: (slot: Slot) => ConflictSink): void {
+    const table = this.#table(relationId(op.relation));
+    table.truncates.push(by);
+    table.ground = table.ground.fold(by, op, IGNORE_CONFLICTS);
+    const slots = [...table.slots.values()];
+    for (const slot of slots) this.#foldSlot(slot, by, op, sinkOf(slot));
+    this.#touch(by, slots);
+  }
+
   /** Forgets what every member has. Work is proportional to what became stable. */
   prune(stable: VersionVector): void {
     const isStable = (by: TransactionHeader): boolean =>
@@ -148,7 +153,7 @@ export class UnstableIndex {
 
   #fold(
     transaction: ChangeTransaction,
-    sink: ConflictSink,
+    sinkOf: (slot: Slot) => ConflictSink,
     folded: (slot: Slot, late: boolean) => void,
   ): void {
     const slots: Slot[] = [];
@@ -158,13 +163,13 @@ export class UnstableIndex {
         table.truncates.push(transaction);
         table.ground = table.ground.fold(transaction, op, IGNORE_CONFLICTS);
         for (const slot of table.slots.values()) {
-          folded(slot, this.#foldSlot(slot, transaction, op, sink));
+          folded(slot, this.#foldSlot(slot, transaction, op, sinkOf(slot)));
           slots.push(slot);
         }
         continue;
       }
       const slot = this.#slotOf(table, op.relation, op.key);
-      folded(slot, this.#foldSlot(slot, transaction, op, sink));
+      folded(slot, this.#foldSlot(slot, transaction, op, sinkOf(slot)));
       slots.push(slot);
     }
     this.#touch(transaction, slots);

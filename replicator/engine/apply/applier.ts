@@ -1,0 +1,253 @@
+import { asEverywriteError, EverywriteError } from '#core/errors.ts';
+import { witnessHlc } from '#core/hlc.ts';
+import type { Hlc } from '#core/hlc.ts';
+import type { Clock, Timers } from '#core/ports.ts';
+import type { RegionId, ReplicaId } from '#core/region.ts';
+import { sequenceOf } from '#core/version-vector.ts';
+import type { VersionVector } from '#core/version-vector.ts';
+import type { ApplyContext } from '#replicator/engine/apply/apply-context.ts';
+import { ApplyTransaction } from '#replicator/engine/apply/apply-transaction.ts';
+import type { ApplyReport } from '#replicator/engine/apply/apply-transaction.ts';
+import { planBatch } from '#replicator/engine/apply/batch.ts';
+import { ConflictBuffer } from '#replicator/engine/apply/conflict-buffer.ts';
+import type { Inbox, Selection } from '#replicator/engine/apply/inbox.ts';
+import type { StabilityMatrix } from '#replicator/engine/index/stability.ts';
+import type { DirtyKey } from '#replicator/engine/index/unstable-index.ts';
+import type { Database, DatabaseSession } from '#replicator/engine/database-port.ts';
+
+export interface ApplierOptions {
+  readonly own: ReplicaId;
+  readonly origins: readonly RegionId[];
+  readonly maxBatchRows: number;
+}
+
+/** Where the applied-vector row stands. */
+export interface AppliedState {
+  readonly generation: number;
+  readonly vector: VersionVector;
+  readonly hlc: Hlc;
+}
+
+export interface ApplierCounters {
+  transactions: number;
+  rows: number;
+  slowRows: number;
+  conflicts: number;
+  lockTimeouts: number;
+  batches: number;
+}
+
+const DIRTY_PER_BATCH = 500;
+const BACKOFF_MIN_MS = 5;
+const BACKOFF_MAX_MS = 500;
+
+/**
+ * Takes what is durable here in causal order and merges it into the tables, batch by batch. Gives way
+ * to the application on every lock, and narrows a batch that the tables refuse until only the row that
+ * really cannot stand is left out.
+ */
+export class Applier {
+  readonly counters: ApplierCounters = {
+    transactions: 0,
+    rows: 0,
+    slowRows: 0,
+    conflicts: 0,
+    lockTimeouts: 0,
+    batches: 0,
+  };
+  /** Conflicts that capture found when it folded own operations. */
+  readonly pending = new ConflictBuffer();
+  readonly #context: ApplyContext;
+  readonly #database: Database;
+  readonly #inbox: Inbox;
+  readonly #matrix: StabilityMatrix;
+  readonly #ports: { readonly clock: Clock; readonly timers: Timers };
+  readonly #options: ApplierOptions;
+  #applied: AppliedState;
+  #ownSequence = 0;
+  #inFlight: ApplyTransaction | null = null;
+  #session: DatabaseSession | null = null;
+  #rowLimit: number;
+  #careful = false;
+  #failures = 0;
+  #lastError: EverywriteError | null = null;
+  readonly #blockedUntilMs = new Map<RegionId, number>();
+
+  constructor(
+    context: ApplyContext,
+    database: Database,
+    inbox: Inbox,
+    matrix: StabilityMatrix,
+    ports: { readonly clock: Clock; readonly timers: Timers },
+    applied: AppliedState,
+    options: ApplierOptions,
+  ) {
+    this.#context = context;
+    this.#database = database;
+    this.#inbox = inbox;
+    this.#matrix = matrix;
+    this.#ports = ports;
+    this.#applied = applied;
+    this.#options = options;
+    this.#rowLimit = options.maxBatchRows;
+    this.#ownSequence = sequenceOf(applied.vector, options.own);
+  }
+
+  get applied(): AppliedState {
+    return this.#applied;
+  }
+
+  get lastError(): EverywriteError | null {
+    return this.#lastError;
+  }
+
+  /** Capture has folded its own transactions up to here: peers' dependencies on them are met. */
+  captured(sequence: number): void {
+    this.#ownSequence = sequence;
+    this.#inbox.arrived.raise();
+  }
+
+  /** Capture met the marker of this generation in the WAL, perhaps before COMMIT's reply (hazards F9). */
+  markerMet(generation: number): void {
+    if (this.#inFlight?.generation === generation) this.#inFlight.settle();
+    this.#context.versions.captured(generation);
+  }
+
+  /** Runs until `signal` aborts; rejects with what only a fresh start, or a person, can mend. */
+  async run(signal: AbortSignal): Promise<void> {
+    try {
+      while (!signal.aborted) {
+        const selection = this.#select();
+        const dirty = this.#context.index.dirtyKeys(DIRTY_PER_BATCH);
+        const idle = selection.transactions.length === 0 && dirty.length === 0;
+        if (idle && this.pending.isEmpty) {
+          this.#inbox.accept(selection);
+          this.#observe(selection);
+          await this.#idle(signal);
+        } else await this.#step(selection, dirty, signal);
+      }
+    } finally {
+      await this.#drop();
+    }
+  }
+
+  #select(): Selection {
+    const { own, origins } = this.#options;
+    const now = this.#ports.clock.monotonicMs();
+    const free = origins.filter((region) => (this.#blockedUntilMs.get(region) ?? 0) <= now);
+    const reach = new Map(this.#applied.vector).set(own, this.#ownSequence);
+    return this.#inbox.select(reach, free, this.#rowLimit);
+  }
+
+  async #idle(signal: AbortSignal): Promise<void> {
+    if (this.#blockedUntilMs.size === 0) {
+      await this.#inbox.arrived.wait(signal);
+      return;
+    }
+    await this.#ports.timers.sleep(BACKOFF_MIN_MS, signal);
+    const now = this.#ports.clock.monotonicMs();
+    for (const [region, until] of this.#blockedUntilMs) {
+      if (until <= now) this.#blockedUntilMs.delete(region);
+    }
+  }
+
+  async #step(
+    selection: Selection,
+    dirty: readonly DirtyKey[],
+    signal: AbortSignal,
+  ): Promise<void> {
+    try {
+      const report = await this.#apply(selection, dirty);
+      this.#count(selection, report);
+      this.#succeeded();
+    } catch (error) {
+      await this.#drop();
+      await this.#giveWay(asEverywriteError(error, 'STATEMENT_FAILED'), selection, signal);
+    }
+  }
+
+  async #apply(selection: Selection, dirty: readonly DirtyKey[]): Promise<ApplyReport> {
+    const { index } = this.#context;
+    const { generation } = this.#applied;
+    let { hlc } = this.#applied;
+    for (const transaction of selection.transactions) hlc = witnessHlc(hlc, transaction.hlc);
+    // The own component moves only when every own operation shows: the dirty ones still do not.
+    const settled = index.dirtyCount <= dirty.length;
+    const own = sequenceOf(this.#applied.vector, this.#options.own);
+    const vector = new Map(selection.vector);
+    vector.set(this.#options.own, settled ? this.#ownSequence : own);
+    const conflicts = new ConflictBuffer();
+    const batch = planBatch(index, selection.transactions, dirty, { vector, hlc }, conflicts);
+    const careful = this.#careful;
+    const options = { generation, careful, pending: this.pending };
+    this.#session ??= await this.#database.open('apply');
+    this.#inFlight = new ApplyTransaction(this.#context, batch, options);
+    try {
+      const report = await this.#inFlight.run(this.#session);
+      this.#applied = { generation: generation + 1, vector, hlc };
+      this.#inbox.accept(selection);
+      this.#observe(selection);
+      return report;
+    } finally {
+      this.#inFlight = null;
+    }
+  }
+
+  #observe(selection: Selection): void {
+    for (const { region, replica, sequence, vector } of selection.observations) {
+      this.#matrix.observe(region, replica, sequence, vector);
+    }
+  }
+
+  #count(selection: Selection, report: ApplyReport): void {
+    const { counters } = this;
+    counters.batches++;
+    counters.transactions += selection.transactions.length;
+    counters.rows += report.fastRows + report.slowRows;
+    counters.slowRows += report.slowRows;
+    counters.conflicts += report.conflicts;
+    for (const row of report.refused) {
+      this.#context.logger.log('warn', 'row quarantined', { ...row, wanted: undefined });
+    }
+  }
+
+  #succeeded(): void {
+    this.#failures = 0;
+    this.#careful = false;
+    this.#lastError = null;
+    this.#rowLimit = Math.min(this.#options.maxBatchRows, this.#rowLimit * 2);
+  }
+
+  /** Decides what a failed batch means. The session is gone; nothing of the batch has happened. */
+  async #giveWay(error: EverywriteError, selection: Selection, signal: AbortSignal): Promise<void> {
+    this.#lastError = error;
+    this.#failures++;
+    const { code } = error;
+    if (code === 'ROW_REFUSED') {
+      this.#context.tables.forget();
+      if (selection.transactions.length > 1) this.#rowLimit = 1;
+      else if (this.#careful) throw error;
+      else this.#careful = true;
+      return;
+    }
+    if (code !== 'LOCK_TIMEOUT' && code !== 'FENCE_TIMEOUT') throw error;
+    this.counters.lockTimeouts++;
+    // Independent work goes on: smaller batches first, then other origins.
+    this.#rowLimit = Math.max(1, Math.floor(this.#rowLimit / 8));
+    const backoff = Math.min(BACKOFF_MAX_MS, BACKOFF_MIN_MS * 2 ** Math.min(this.#failures, 8));
+    const [first] = selection.transactions;
+    if (first !== undefined && selection.transactions.length === 1) {
+      const until = this.#ports.clock.monotonicMs() + backoff;
+      this.#blockedUntilMs.set(first.region, until);
+      this.#context.logger.log('debug', 'apply gave way', { error: error.message, backoff });
+      return;
+    }
+    await this.#ports.timers.sleep(BACKOFF_MIN_MS, signal);
+  }
+
+  async #drop(): Promise<void> {
+    const session = this.#session;
+    this.#session = null;
+    await session?.close().catch(() => undefined);
+  }
+}

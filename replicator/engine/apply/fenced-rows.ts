@@ -1,0 +1,180 @@
+import { EverywriteError } from '#core/errors.ts';
+import { relationId } from '#core/relation.ts';
+import type { RowKey } from '#core/row-key.ts';
+import type { ApplyContext } from '#replicator/engine/apply/apply-context.ts';
+import { replan } from '#replicator/engine/apply/batch.ts';
+import type { Batch } from '#replicator/engine/apply/batch.ts';
+import type { LocalRelation } from '#replicator/engine/apply/local-tables.ts';
+import { lacksColumn } from '#replicator/engine/apply/missing-columns.ts';
+import { fencedAction } from '#replicator/engine/apply/planned-key.ts';
+import type { PlannedKey } from '#replicator/engine/apply/planned-key.ts';
+import { rowStatements } from '#replicator/engine/apply/row-statements.ts';
+import type { DecidedRow } from '#replicator/engine/apply/row-statements.ts';
+import { refusedRow, writeRefusable } from '#replicator/engine/apply/refusable-rows.ts';
+import type { Outcome } from '#replicator/engine/apply/refusable-rows.ts';
+import type { DatabaseSession } from '#replicator/engine/database-port.ts';
+import type { LockedRow } from '#replicator/engine/statement.ts';
+
+/** Rows of one table for which the index's belief did not hold, or never was asked. */
+export interface SlowRows {
+  readonly local: LocalRelation;
+  readonly keys: readonly PlannedKey[];
+}
+
+const ROUNDS_MAX = 10;
+
+/**
+ * The slow path: lock the rows, let capture reach the present, merge what it found, write. A row that
+ * is missing cannot be locked, so it is looked for again after the fence, and an insert that finds it
+ * taken goes another round (hazards F1).
+ */
+export async function applyFenced(
+  context: ApplyContext,
+  session: DatabaseSession,
+  batch: Batch,
+  slow: readonly SlowRows[],
+  careful: boolean,
+): Promise<readonly Outcome[]> {
+  const outcomes: Outcome[] = [];
+  let waiting = slow;
+  for (let round = 0; waiting.length > 0; round++) {
+    if (round === ROUNDS_MAX) throw contended(waiting);
+    const locked = await lockAll(session, waiting);
+    await context.fence.pass(context.fenceTimeoutMs);
+    const seen = await lookAgain(session, waiting, locked);
+    const next: SlowRows[] = [];
+    for (const [at, { local, keys }] of waiting.entries()) {
+      const rows = seen[at];
+      if (rows === undefined) continue;
+      const again = keys.filter((planned) => rows.appeared.has(planned.key));
+      const decided = keys
+        .filter((planned) => !rows.appeared.has(planned.key))
+        .map((planned) =>
+          decide(context, batch, local, planned, rows.found.get(planned.key) ?? null),
+        );
+      const written = await write(context, session, local, decided, careful);
+      outcomes.push(...written.outcomes);
+      const retry = [...again, ...written.taken];
+      if (retry.length > 0) next.push({ local, keys: retry });
+    }
+    waiting = next;
+  }
+  return outcomes;
+}
+
+interface SeenRows {
+  readonly found: ReadonlyMap<RowKey, LockedRow>;
+  /** Missing before the fence and there after it: locked now, but not yet fenced. */
+  readonly appeared: ReadonlySet<RowKey>;
+}
+
+async function lockAll(
+  session: DatabaseSession,
+  waiting: readonly SlowRows[],
+): Promise<readonly ReadonlyMap<RowKey, LockedRow>[]> {
+  const results = await session.flight(
+    waiting.map(({ local, keys }) => ({
+      kind: 'lockRows',
+      relation: local.relation,
+      keys: keys.map(({ key }) => key),
+    })),
+  );
+  return results.map((result) => {
+    const rows = result.kind === 'locked' ? result.rows : [];
+    return new Map(rows.map((row) => [row.key, row]));
+  });
+}
+
+async function lookAgain(
+  session: DatabaseSession,
+  waiting: readonly SlowRows[],
+  locked: readonly ReadonlyMap<RowKey, LockedRow>[],
+): Promise<readonly SeenRows[]> {
+  const missing = waiting.map(({ local, keys }, at) => ({
+    local,
+    keys: keys.filter(({ key }) => locked[at]?.has(key) !== true),
+  }));
+  const asked = missing.filter(({ keys }) => keys.length > 0);
+  const found = asked.length === 0 ? [] : await lockAll(session, asked);
+  return waiting.map((_, at): SeenRows => {
+    const entry = missing[at];
+    const rows = entry === undefined ? undefined : found[asked.indexOf(entry)];
+    return { found: locked[at] ?? new Map(), appeared: new Set(rows?.keys()) };
+  });
+}
+
+function decide(
+  context: ApplyContext,
+  batch: Batch,
+  local: LocalRelation,
+  planned: PlannedKey,
+  row: LockedRow | null,
+): DecidedRow {
+  const id = relationId(planned.relation);
+  batch.conflicts.discard(id, planned.key);
+  const again = replan(context.index, planned, batch.conflicts.sink(id, planned.key));
+  batch.tables.get(id)?.set(planned.key, again);
+  const wanted = context.quarantine.wanted(id, planned.key);
+  return { planned: again, action: fencedAction(again, local.columns, row, wanted), row };
+}
+
+interface Written {
+  readonly outcomes: readonly Outcome[];
+  /** Inserts that found their key taken. */
+  readonly taken: readonly PlannedKey[];
+}
+
+async function write(
+  context: ApplyContext,
+  session: DatabaseSession,
+  local: LocalRelation,
+  decided: readonly DecidedRow[],
+  careful: boolean,
+): Promise<Written> {
+  const incomplete = decided.filter(({ action }) => action.kind === 'incomplete');
+  const outcomes = incomplete.map((row) => refusedRow(local, row, 'EW001', INCOMPLETE));
+  const writable = decided.filter(({ action }) => action.kind !== 'incomplete');
+  // A row that was refused before may be refused again; that must not end the transaction.
+  const suspect = ({ planned }: DecidedRow): boolean =>
+    careful || context.quarantine.has(relationId(planned.relation), planned.key);
+  outcomes.push(...(await writeRefusable(session, local, writable.filter(suspect))));
+  const plain = writable.filter((row) => !suspect(row));
+  const statements = rowStatements(local.relation, plain, null);
+  const results =
+    statements.length === 0 ? [] : await session.flight(statements.map((s) => s.statement));
+  const taken: PlannedKey[] = [];
+  for (const [at, { statement, rows }] of statements.entries()) {
+    const result = results[at];
+    const count = result?.kind === 'count' ? result.count : 0;
+    // Locked rows cannot be missed; only an insert can find that somebody was faster.
+    if (statement.kind === 'insertRows' && count < rows.length) {
+      taken.push(...rows.map(({ planned }) => planned));
+    }
+  }
+  const kept = new Set(taken);
+  for (const row of plain) {
+    if (kept.has(row.planned)) continue;
+    outcomes.push(
+      lacksColumn(row.planned, local)
+        ? refusedRow(local, row, '42703', COLUMN_MISSING)
+        : { kind: 'written', planned: row.planned },
+    );
+  }
+  return { outcomes, taken };
+}
+
+const COLUMN_MISSING =
+  'The row says something of a column that this region does not have; the rest of it is written. ' +
+  'Add the column here (ALTER TABLE … ADD COLUMN), and the value follows.';
+const INCOMPLETE =
+  'The row is missing here and no operation in the log carries all of its columns: this region did ' +
+  'not start from the same rows as the others. Compare with "everywrite verify".';
+
+function contended(waiting: readonly SlowRows[]): EverywriteError {
+  const names = waiting.map(({ local }) => relationId(local.relation)).join(', ');
+  return new EverywriteError({
+    code: 'LOCK_TIMEOUT',
+    recovery: 'retry',
+    message: `Rows of ${names} kept being deleted and inserted again; apply lets go and tries again.`,
+  });
+}

@@ -1,0 +1,146 @@
+import type { RegionId, ReplicaId } from '#core/region.ts';
+import type { ChangeTransaction } from '#core/transaction.ts';
+import { sequenceOf } from '#core/version-vector.ts';
+import type { VersionVector } from '#core/version-vector.ts';
+import { Signal } from '#replicator/engine/signal.ts';
+
+/** What a copy's reader hands to apply, in the origin's order. */
+export type InboxItem =
+  | {
+      readonly kind: 'transaction';
+      readonly transaction: ChangeTransaction;
+      readonly bytes: number;
+    }
+  | {
+      readonly kind: 'heartbeat';
+      readonly replica: ReplicaId;
+      readonly sequence: number;
+      readonly vector: VersionVector;
+      readonly bytes: number;
+    };
+
+export interface Observation {
+  readonly region: RegionId;
+  readonly replica: ReplicaId;
+  readonly sequence: number;
+  readonly vector: VersionVector;
+}
+
+export interface Selection {
+  readonly transactions: readonly ChangeTransaction[];
+  /** What the stability matrix learns once they are applied. */
+  readonly observations: readonly Observation[];
+  readonly vector: VersionVector;
+  /** Items taken per origin; `accept` removes them. */
+  readonly taken: ReadonlyMap<RegionId, number>;
+}
+
+interface Queue {
+  readonly items: InboxItem[];
+  head: number;
+  bytes: number;
+  readonly space: Signal;
+}
+
+/** Transactions that are durable here and wait for their turn; bounded in bytes per origin. */
+export class Inbox {
+  readonly #queues = new Map<RegionId, Queue>();
+  readonly #maxBytes: number;
+  readonly arrived = new Signal();
+
+  constructor(origins: readonly RegionId[], maxBytes: number) {
+    this.#maxBytes = Math.floor(maxBytes / Math.max(origins.length, 1));
+    for (const origin of origins) {
+      this.#queues.set(origin, { items: [], head: 0, bytes: 0, space: new Signal() });
+    }
+  }
+
+  depth(origin: RegionId): { readonly items: number; readonly bytes: number } {
+    const queue = this.#queues.get(origin);
+    return queue === undefined
+      ? { items: 0, bytes: 0 }
+      : { items: queue.items.length - queue.head, bytes: queue.bytes };
+  }
+
+  /** Queues items, waiting first while the queue is over its bound. */
+  async offer(origin: RegionId, items: readonly InboxItem[], signal: AbortSignal): Promise<void> {
+    const queue = this.#queues.get(origin);
+    if (queue === undefined) return;
+    while (queue.bytes > this.#maxBytes && !signal.aborted) await queue.space.wait(signal);
+    for (const item of items) {
+      queue.items.push(item);
+      queue.bytes += item.bytes;
+    }
+    this.arrived.raise();
+  }
+
+  /**
+   * Whole transactions in causal order, up to `maxRows` operations, from the given origins. `applied`
+   * includes this region's own captured sequence: what a peer saw of us, we must have folded.
+   */
+  select(applied: VersionVector, origins: readonly RegionId[], maxRows: number): Selection {
+    const vector = new Map(applied);
+    const taken = new Map<RegionId, number>();
+    const transactions: ChangeTransaction[] = [];
+    const observations: Observation[] = [];
+    let rows = 0;
+    let moved = true;
+    while (moved && rows < maxRows) {
+      moved = false;
+      for (const region of origins) {
+        const queue = this.#queues.get(region);
+        if (queue === undefined) continue;
+        let at = queue.head + (taken.get(region) ?? 0);
+        let last: Observation | null = null;
+        let item = queue.items[at];
+        while (item !== undefined && rows < maxRows) {
+          if (item.kind === 'heartbeat') last = { region, ...item };
+          else {
+            const { transaction } = item;
+            const { replica, sequence, deps } = transaction;
+            const have = sequenceOf(vector, replica);
+            if (sequence > have) {
+              if (sequence > have + 1 || !ready(vector, deps)) break;
+              // A transaction larger than the limit goes alone.
+              if (rows > 0 && rows + transaction.ops.length > maxRows) break;
+              // TRUNCATE looks at the whole table, so it gets a batch of its own.
+              const alone = transaction.ops.some((op) => op.kind === 'truncate');
+              if (alone && rows > 0) break;
+              rows += alone ? maxRows : transaction.ops.length;
+              vector.set(replica, sequence);
+              transactions.push(transaction);
+              last = { region, replica, sequence, vector: deps };
+            }
+          }
+          at++;
+          moved = true;
+          item = queue.items[at];
+        }
+        taken.set(region, at - queue.head);
+        if (last !== null) observations.push(last);
+      }
+    }
+    return { transactions, observations, vector, taken };
+  }
+
+  /** The selection is applied. */
+  accept({ taken }: Selection): void {
+    for (const [region, count] of taken) {
+      const queue = this.#queues.get(region);
+      if (queue === undefined || count === 0) continue;
+      for (let at = queue.head; at < queue.head + count; at++)
+        queue.bytes -= queue.items[at]?.bytes ?? 0;
+      queue.head += count;
+      if (queue.head > 1024 && queue.head * 2 > queue.items.length) {
+        queue.items.splice(0, queue.head);
+        queue.head = 0;
+      }
+      queue.space.raise();
+    }
+  }
+}
+
+function ready(vector: VersionVector, deps: VersionVector): boolean {
+  for (const [replica, sequence] of deps) if (sequenceOf(vector, replica) < sequence) return false;
+  return true;
+}

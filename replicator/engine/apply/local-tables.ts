@@ -1,0 +1,50 @@
+import { relationId } from '#core/relation.ts';
+import type { Relation } from '#core/relation.ts';
+import type { Database } from '#replicator/engine/database-port.ts';
+
+/** A table as this region can write it. */
+export interface LocalRelation {
+  /** Columns that exist here and can be written, in local order; keys by position in them. */
+  readonly relation: Relation;
+  readonly columns: readonly string[];
+  readonly uniqueColumns: ReadonlySet<string>;
+}
+
+/** Local shapes of replicated tables; null for a table that this region lacks. */
+export class LocalTables {
+  readonly #database: Database;
+  readonly #known = new Map<string, LocalRelation | null>();
+
+  constructor(database: Database) {
+    this.#database = database;
+  }
+
+  forget(): void {
+    this.#known.clear();
+    this.#database.forget();
+  }
+
+  async get(relation: Relation): Promise<LocalRelation | null> {
+    const id = relationId(relation);
+    const known = this.#known.get(id);
+    if (known !== undefined) return known;
+    const found = await this.#describe(relation);
+    this.#known.set(id, found);
+    return found;
+  }
+
+  async #describe(relation: Relation): Promise<LocalRelation | null> {
+    const table = await this.#database.localTable(relation);
+    if (table === null) return null;
+    const types = new Map(relation.columns.map((column) => [column.name, column.typeOid]));
+    const keyNames = relation.keyColumns.map((at) => relation.columns[at]?.name ?? '');
+    const keyColumns = keyNames.map((name) => table.columns.indexOf(name));
+    if (keyColumns.some((at) => at < 0)) return null;
+    const columns = table.columns.map((name) => ({ name, typeOid: types.get(name) ?? 0 }));
+    return {
+      relation: { schema: relation.schema, name: relation.name, columns, keyColumns },
+      columns: table.columns,
+      uniqueColumns: table.uniqueColumns,
+    };
+  }
+}

@@ -1,0 +1,32 @@
+import type { ChangeTransaction, RowOp } from '#core/transaction.ts';
+import type { PgText } from '#core/relation.ts';
+
+const PER_OPERATION_BYTES = 64;
+const PER_TRANSACTION_BYTES = 200;
+
+/** Roughly what a transaction takes, in memory and before compression: bounds queues, decides nothing. */
+export function transactionBytes(transaction: ChangeTransaction): number {
+  let bytes = PER_TRANSACTION_BYTES;
+  for (const op of transaction.ops) bytes += operationBytes(op);
+  return bytes;
+}
+
+export function operationBytes(op: RowOp): number {
+  switch (op.kind) {
+    case 'truncate':
+      return PER_OPERATION_BYTES;
+    case 'update': {
+      let bytes = PER_OPERATION_BYTES + op.key.length;
+      for (const cell of op.cells) bytes += typeof cell === 'string' ? cell.length : 16;
+      return bytes;
+    }
+    default:
+      return PER_OPERATION_BYTES + textBytes(op.values);
+  }
+}
+
+function textBytes(values: readonly PgText[]): number {
+  let bytes = 0;
+  for (const value of values) bytes += value === null ? 1 : value.length;
+  return bytes;
+}
