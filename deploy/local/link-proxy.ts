@@ -150,5 +150,9 @@ class Link implements LinkProxy {
 
 function reset({ sockets, lines }: Connection): void {
   for (const line of lines) line.stop();
-  for (const socket of sockets) socket.resetAndDestroy();
+  for (const socket of sockets) {
+    // libuv refuses to reset what is being shut down, and Node then never closes the handle.
+    if (socket.writableEnded) socket.destroy();
+    else socket.resetAndDestroy();
+  }
 }
