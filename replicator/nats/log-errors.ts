@@ -9,7 +9,8 @@ export interface ApiFailure {
 }
 
 // Numbers of nats-server's error catalogue (its server/errors.json); they are stable, texts are not.
-const WRONG_LAST_SEQUENCE = new Set([10071, 10164]);
+// 10070 is the wrong last message id, see publisher.ts.
+const FENCED = new Set([10070, 10071, 10164]);
 const NOT_ENABLED = new Set([10039, 10076]);
 const STREAM_NOT_FOUND = 10059;
 const MESSAGE_TOO_LARGE = 10054;
@@ -21,7 +22,7 @@ const FULL = new Set([10002, 10023, 10028, 10047, 10077]);
 export function refusal(failure: ApiFailure, stream: string, cause?: unknown): EverywriteError {
   const { code, description } = failure;
   const said = `nats-server says "${description}" (${code})`;
-  if (WRONG_LAST_SEQUENCE.has(code)) {
+  if (FENCED.has(code)) {
     return logError(
       'LOG_FENCED',
       'restart',

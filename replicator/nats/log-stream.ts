@@ -1,4 +1,5 @@
 import type { StoredMsg } from '@nats-io/jetstream';
+import type { EverywriteError } from '#core/errors.ts';
 import type { RegionId } from '#core/region.ts';
 import type { LogBounds, LogEntry, LogStream } from '#replicator/engine/log-port.ts';
 import type { NatsLimits } from './config.ts';
@@ -19,12 +20,19 @@ export interface NatsLogStreamOptions {
   readonly limits: NatsLimits;
 }
 
+interface FailedAppend {
+  readonly error: EverywriteError;
+  readonly expectedLast: number;
+}
+
 /** One origin's JetStream stream. Positions are stream sequences. */
 export class NatsLogStream implements LogStream {
   readonly #options: NatsLogStreamOptions;
   readonly #name: string;
   readonly #subject: string;
   #publisher: Publisher | null = null;
+  /** The first append that failed since the caller last looked at the stream. */
+  #failed: FailedAppend | null = null;
 
   constructor(options: NatsLogStreamOptions) {
     this.#options = options;
@@ -43,6 +51,7 @@ export class NatsLogStream implements LogStream {
    * next, and a direct get may be answered by a follower that is behind.
    */
   lastEntry(): Promise<LogEntry | null> {
+    this.#failed = null;
     const query = { last_by_subj: this.#subject };
     return this.#ask(async ({ manager }) =>
       asEntry(await manager.streams.getMessage(this.#name, query)),
@@ -58,11 +67,22 @@ export class NatsLogStream implements LogStream {
     });
   }
 
+  /**
+   * After a failed append those that were predicted upon it fail with the same error, also when they
+   * are called later and on another connection, until the caller has looked at `lastEntry` or starts
+   * again at the failed position: the server would store a later frame if somebody else's happened
+   * to be in the failed one's place.
+   */
   append(frame: Uint8Array, expectedLast: number): Promise<number> {
+    const failed = this.#failed;
+    if (failed !== null && expectedLast > failed.expectedLast) return Promise.reject(failed.error);
+    this.#failed = null;
     const { link } = this.#options;
     const { session } = link;
     if (session === null) {
-      return Promise.reject(unreachable(`${this.#name}: no connection to NATS of ${link.name}.`));
+      const error = unreachable(`${this.#name}: no connection to NATS of ${link.name}.`);
+      this.#failed = { error, expectedLast };
+      return Promise.reject(error);
     }
     if (this.#publisher?.session !== session) this.#publisher = this.#publisherOn(session);
     return this.#publisher.append(frame, expectedLast);
@@ -91,6 +111,9 @@ export class NatsLogStream implements LogStream {
       inFlightMax: limits.inFlightMax,
       inFlightBytesMax: limits.inFlightBytesMax,
       ackTimeoutMs: limits.ackTimeoutMs,
+      onFailure: (error, expectedLast) => {
+        this.#failed ??= { error, expectedLast };
+      },
     });
   }
 

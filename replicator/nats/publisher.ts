@@ -1,3 +1,4 @@
+import { randomBytes } from 'node:crypto';
 import { MsgHdrsImpl, createInbox } from '@nats-io/transport-node';
 import type { Msg, Subscription } from '@nats-io/transport-node';
 import { EverywriteError } from '#core/errors.ts';
@@ -6,8 +7,11 @@ import type { ApiFailure } from './log-errors.ts';
 import type { Session } from './session.ts';
 
 const NO_RESPONDERS = 503;
-/** The fencing header's bytes, which count against max_payload. */
-export const HEADER_BYTES_MAX = 128;
+/** The headers' bytes, which count against max_payload. */
+export const HEADER_BYTES_MAX = 256;
+// nats-server 2.9 stops answering publishes when its file system is full, instead of refusing them.
+const SILENT_SERVER =
+  'nats-server is connected but does not answer; see its log and its free disk space';
 /** Settled entries are dropped from the front of the array in steps of this. */
 const COMPACT_AT = 1_024;
 
@@ -19,6 +23,8 @@ export interface PublisherOptions {
   readonly inFlightMax: number;
   readonly inFlightBytesMax: number;
   readonly ackTimeoutMs: number;
+  /** Called at the first failure, before any promise rejects: what stands behind it fails too. */
+  readonly onFailure: (error: EverywriteError, expectedLast: number) => void;
 }
 
 interface Append {
@@ -26,6 +32,8 @@ interface Append {
   readonly expectedLast: number;
   readonly resolve: (position: number) => void;
   readonly reject: (error: EverywriteError) => void;
+  /** Whether another append was unsettled when this one was called, so that it builds upon that. */
+  readonly chained: boolean;
   sentAt: number;
   /** The position, or why there is none; undefined until the answer came. */
   outcome: number | EverywriteError | undefined;
@@ -38,14 +46,22 @@ interface PubAck {
 
 /**
  * Pipelined, fenced appends to one stream over one connection. Answers come to one subscription, each
- * with its number in the subject: six times the rate of a request per frame, and refusals, which a
- * replicated stream may send before earlier acknowledgements, find their frame. Promises settle in
+ * with its number in the subject: several times the rate of a request per frame, and refusals, which
+ * a replicated stream may send before earlier acknowledgements, find their frame. Promises settle in
  * the order of the calls.
+ *
+ * The expected sequence alone does not fence a pipeline: when somebody else takes the position of the
+ * first frame in flight, that one is refused, but the second finds the sequence it expects and is
+ * stored, without the first. So every frame in flight also expects the message id of the one before
+ * it (tests/replicator/nats/append.nats.test.ts). What stands behind a refused frame is therefore
+ * refused for certain, and is rejected at once with the same error.
  */
 export class Publisher {
   readonly session: Session;
   readonly #options: PublisherOptions;
   readonly #inbox: string;
+  /** Start of our message ids, which are unique, so that nothing is ever taken for a duplicate. */
+  readonly #id = randomBytes(6).toString('base64url');
   readonly #subscription: Subscription;
   readonly #forgetSession: readonly (() => void)[];
   #appends: Append[] = [];
@@ -77,13 +93,16 @@ export class Publisher {
 
   append(frame: Uint8Array, expectedLast: number): Promise<number> {
     const { session, stream } = this.#options;
-    if (frame.length + HEADER_BYTES_MAX > session.maxPayload) {
-      const what = `${frame.length} bytes for ${stream}, max_payload is ${session.maxPayload}`;
-      return Promise.reject(tooLarge(what));
+    const bytes = frame.length + HEADER_BYTES_MAX;
+    if (bytes > session.maxPayload) {
+      const what = `${bytes} bytes for ${stream}, max_payload is ${session.maxPayload}`;
+      return this.#refuse(tooLarge(what), expectedLast);
     }
-    if (session.ended) return Promise.reject(this.#unknown('not connected'));
+    if (session.ended) return this.#refuse(this.#unknown('not connected'), expectedLast);
     return new Promise((resolve, reject) => {
-      this.#appends.push({ frame, expectedLast, resolve, reject, sentAt: 0, outcome: undefined });
+      const chained = this.#appends.length > this.#settled;
+      const call = { frame, expectedLast, chained, resolve, reject };
+      this.#appends.push({ ...call, sentAt: 0, outcome: undefined });
       this.#send();
     });
   }
@@ -94,6 +113,11 @@ export class Publisher {
     this.#failAll(this.#unknown('the log was closed'));
   }
 
+  #refuse(error: EverywriteError, expectedLast: number): Promise<never> {
+    this.#options.onFailure(error, expectedLast);
+    return Promise.reject(error);
+  }
+
   #send(): void {
     const { inFlightMax, inFlightBytesMax, subject } = this.#options;
     for (;;) {
@@ -102,9 +126,10 @@ export class Publisher {
       const inFlight = this.#sent - this.#settled;
       const fits = inFlight < inFlightMax && this.#inFlightBytes < inFlightBytesMax;
       if (!fits && inFlight > 0) return;
-      const fence = new FenceHeader(next.expectedLast);
+      const number = this.#base + this.#sent;
+      const fence = new FenceHeader(next.expectedLast, this.#id, number, next.chained);
       next.sentAt = performance.now();
-      const reply = `${this.#inbox}.${this.#base + this.#sent}`;
+      const reply = `${this.#inbox}.${number}`;
       this.#sent += 1;
       this.#inFlightBytes += next.frame.length;
       this.session.connection.publish(subject, next.frame, { reply, headers: fence });
@@ -138,10 +163,10 @@ export class Publisher {
     for (;;) {
       const append = this.#appends[this.#settled];
       if (append?.outcome === undefined) break;
+      if (append.outcome instanceof EverywriteError) return this.#failAll(append.outcome);
       this.#settled += 1;
       this.#inFlightBytes -= append.frame.length;
-      if (append.outcome instanceof EverywriteError) append.reject(append.outcome);
-      else append.resolve(append.outcome);
+      append.resolve(append.outcome);
     }
     if (this.#settled < COMPACT_AT && this.#settled < this.#appends.length) return;
     this.#appends = this.#appends.slice(this.#settled);
@@ -162,13 +187,14 @@ export class Publisher {
         const late = this.#appends[this.#settled];
         if (late === undefined) return;
         const overdue = performance.now() - late.sentAt >= this.#options.ackTimeoutMs;
-        if (overdue) this.#failAll(this.#unknown(`no answer in ${this.#options.ackTimeoutMs} ms`));
+        if (overdue) this.#failAll(this.#unknown(SILENT_SERVER));
         else this.#armTimer();
       },
       Math.max(1, dueMs),
     );
   }
 
+  /** Everything that is not settled has failed, or its outcome is unknown, with this error. */
   #failAll(error: EverywriteError): void {
     clearTimeout(this.#timer);
     this.#timer = undefined;
@@ -178,10 +204,10 @@ export class Publisher {
     this.#settled = 0;
     this.#sent = 0;
     this.#inFlightBytes = 0;
-    for (const append of failed) {
-      if (typeof append.outcome === 'number') append.resolve(append.outcome);
-      else append.reject(append.outcome ?? error);
-    }
+    const [first] = failed;
+    if (first === undefined) return;
+    this.#options.onFailure(error, first.expectedLast);
+    for (const append of failed) append.reject(error);
   }
 
   #unknown(why: string): EverywriteError {
@@ -189,17 +215,20 @@ export class Publisher {
   }
 }
 
-/** The one header we send, encoded directly: validating and joining names costs a third of an append. */
+/** Encoded directly: validating and joining the names of headers costs a third of an append. */
 class FenceHeader extends MsgHdrsImpl {
-  readonly #expectedLast: number;
+  readonly #text: string;
 
-  constructor(expectedLast: number) {
+  constructor(expectedLast: number, id: string, number: number, chained: boolean) {
     super();
-    this.#expectedLast = expectedLast;
+    const previous = chained ? `Nats-Expected-Last-Msg-Id: ${id}.${number - 1}\r\n` : '';
+    this.#text =
+      `NATS/1.0\r\nNats-Expected-Last-Sequence: ${expectedLast}\r\n` +
+      `Nats-Msg-Id: ${id}.${number}\r\n${previous}\r\n`;
   }
 
   override encode(): Uint8Array {
-    return Buffer.from(`NATS/1.0\r\nNats-Expected-Last-Sequence: ${this.#expectedLast}\r\n\r\n`);
+    return Buffer.from(this.#text, 'latin1');
   }
 }
 
