@@ -106,13 +106,17 @@ export class PgDatabase implements Database {
     }
   }
 
+  /** Asks once more on a new connection: an idle one shows only when it is used that it broke. */
   async #askCatalogue(query: Query): Promise<Answer> {
     const current = this.#catalogueClient;
-    const client = await current.catch(() => undefined);
-    const usable = client !== undefined && client.lost === undefined;
+    try {
+      return await (await current).ask(query);
+    } catch (error) {
+      const broken = error instanceof EverywriteError && error.code === 'DATABASE_UNREACHABLE';
+      if (!broken) throw error;
+    }
     // Several questions may find it broken; the first one replaces it.
-    if (!usable && this.#catalogueClient === current)
-      this.#catalogueClient = this.#connect('control');
+    if (this.#catalogueClient === current) this.#catalogueClient = this.#connect('control');
     return (await this.#catalogueClient).ask(query);
   }
 
