@@ -28,6 +28,7 @@ export interface AdminClient {
 
 /** Connects, or rejects with DATABASE_UNREACHABLE or PRIVILEGE_MISSING in the operator's words. */
 export async function openAdminClient(options: AdminClientOptions): Promise<AdminClient> {
+  options.signal?.throwIfAborted();
   const client = new pg.Client({
     connectionString: options.url,
     connectionTimeoutMillis: options.connectTimeoutMs,

@@ -1,0 +1,22 @@
+import type { Command } from '#deploy/cli/command.ts';
+
+/** A command in the list; its module is loaded only when it is meant. */
+export interface CommandEntry {
+  readonly name: string;
+  readonly summary: string;
+  load(): Promise<Command>;
+}
+
+/** Every subcommand, in the order in which a new user meets them. */
+export const COMMANDS: readonly CommandEntry[] = [
+  {
+    name: 'init',
+    summary: "prepare one region's database for replication",
+    load: async () => (await import('#deploy/cli/commands/init.ts')).init,
+  },
+  {
+    name: 'doctor',
+    summary: 'check a region and say how to mend what is wrong',
+    load: async () => (await import('#deploy/cli/commands/doctor.ts')).doctor,
+  },
+];
