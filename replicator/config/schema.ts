@@ -55,8 +55,8 @@ function checked(expected: string, holds: (value: string) => boolean) {
 const databaseUrl = checked('a url such as postgres://user:password@host:5432/database', (value) =>
   hasProtocol(value, ['postgres:', 'postgresql:']),
 );
-const natsUrl = checked('a url such as nats://host:4222', (value) =>
-  hasProtocol(value, ['nats:', 'tls:', 'ws:', 'wss:']),
+const natsUrl = checked('a url such as nats://host:4222, or several with commas between', (value) =>
+  value.split(',').every((url) => hasProtocol(url.trim(), ['nats:', 'tls:', 'ws:', 'wss:'])),
 );
 const adminAddress = checked('host:port, such as 127.0.0.1:7101', (value) => {
   const match = ADMIN_ADDRESS.exec(value);

@@ -14,6 +14,11 @@ export function withoutSecrets(text: string): string {
 
 /** `host:port/database` of a connection URL: what an operator needs to find the server, and no more. */
 export function serverOf(url: string): string {
+  // The servers of one NATS cluster are separated by commas.
+  return url.split(',').map(oneServer).join(', ');
+}
+
+function oneServer(url: string): string {
   if (!URL.canParse(url)) return '(unreadable url)';
   const parsed = new URL(url);
   return `${parsed.host}${parsed.pathname === '/' ? '' : parsed.pathname}`;

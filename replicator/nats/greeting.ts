@@ -14,7 +14,17 @@ const GREETING_MAX_BYTES = 65_536;
  * Reads the INFO line that every nats-server sends first. No client is needed for it, nor a password,
  * so it tells "not reachable" from "not allowed".
  */
-export function readGreeting(url: string, timeoutMs: number): Promise<NatsGreeting> {
+export async function readGreeting(urls: string, timeoutMs: number): Promise<NatsGreeting> {
+  // Of a cluster, one server that answers is enough.
+  const attempts = urls.split(',').map((url) => greetingOf(url.trim(), timeoutMs));
+  try {
+    return await Promise.any(attempts);
+  } catch (error) {
+    throw error instanceof AggregateError ? error.errors[0] : error;
+  }
+}
+
+function greetingOf(url: string, timeoutMs: number): Promise<NatsGreeting> {
   const { hostname, port } = new URL(url);
   const host = hostname.replace(/^\[|\]$/g, '');
   return new Promise((resolve, reject) => {

@@ -6,8 +6,9 @@ import type { AdminClient } from '#replicator/pg/admin-client.ts';
 
 const DIRECTORY = join(import.meta.dirname, 'sql');
 const FILE_NAME = /^(\d{4})-([a-z0-9-]+)\.sql$/;
-// Any constant: two inits of one database must not create the schema side by side.
+// Any constant, as long as it stays the same.
 const ADVISORY_LOCK = 0x65766572;
+const ADVISORY_LOCK_TIMEOUT_MS = 60_000;
 
 export interface Migration {
   readonly version: number;
@@ -37,9 +38,15 @@ export async function schemaVersion(client: AdminClient): Promise<number> {
   return row?.version ?? 0;
 }
 
+/** Keeps other inits of this database out until the session ends. */
+export async function lockPreparation(client: AdminClient): Promise<void> {
+  await client.execute(`SET lock_timeout = ${ADVISORY_LOCK_TIMEOUT_MS}`);
+  await client.execute(`SELECT pg_advisory_lock(${ADVISORY_LOCK})`);
+  await client.execute('RESET lock_timeout');
+}
+
 /** Brings the `everywrite` schema up to date, inside the caller's transaction. Returns what it ran. */
 export async function migrate(client: AdminClient): Promise<readonly Migration[]> {
-  await client.execute(`SELECT pg_advisory_xact_lock(${ADVISORY_LOCK})`);
   const known = await migrations();
   const current = await schemaVersion(client);
   const newest = known.at(-1)?.version ?? 0;

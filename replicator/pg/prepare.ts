@@ -4,7 +4,7 @@ import { relationId } from '#core/relation.ts';
 import type { ClusterConfig, RegionConfig } from '#replicator/config.ts';
 import { openAdminClient } from '#replicator/pg/admin-client.ts';
 import type { AdminClient } from '#replicator/pg/admin-client.ts';
-import { migrate } from '#replicator/pg/migrations.ts';
+import { lockPreparation, migrate } from '#replicator/pg/migrations.ts';
 import type { PrepareAction, PrepareReport } from '#replicator/pg/prepare-report.ts';
 import { PUBLICATION, ensurePublication } from '#replicator/pg/publication.ts';
 import { quoteTable } from '#replicator/pg/quote.ts';
@@ -49,6 +49,7 @@ export async function prepareRegion(
     signal,
   });
   try {
+    await lockPreparation(client);
     const survey = await examine(client, config, region);
     await client.execute(`BEGIN; SET LOCAL lock_timeout = ${LOCK_TIMEOUT_MS}`);
     const { actions, settings } = await changeDatabase(client, survey);

@@ -16,5 +16,6 @@ test('passwords and tokens disappear, what finds the server stays', () => {
 test('a server is named by host, port and database only', () => {
   expect(serverOf('postgres://app:hunter2@h:5432/d?sslmode=require')).toBe('h:5432/d');
   expect(serverOf('nats://h:4222')).toBe('h:4222');
+  expect(serverOf('nats://u:p@h:4222, nats://i:4222')).toBe('h:4222, i:4222');
   expect(serverOf('hunter2')).toBe('(unreadable url)');
 });

@@ -31,6 +31,13 @@ test('the first line of a nats-server is understood, also in pieces', async () =
   expect(greeting).toEqual({ version: '2.10.4', maxPayloadBytes: 1_048_576, jetstream: true });
 });
 
+test('of several servers one that answers is enough', async () => {
+  const greeting = await serving(['INFO {"version":"2.11.0"}\r\n'], (url) =>
+    readGreeting(`nats://127.0.0.1:1,${url}`, 1_000),
+  );
+  expect(greeting.version).toBe('2.11.0');
+});
+
 test('silence, another server and a closed port are told apart', async () => {
   await expect(serving([], (url) => readGreeting(url, 50))).rejects.toThrow(
     'no answer within 50 ms',

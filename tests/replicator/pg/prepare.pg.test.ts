@@ -254,6 +254,57 @@ describe.each(versions)('PostgreSQL $version', ({ version, binDir, present }) =>
     await expect(prepareRegion(config, region)).rejects.toMatchObject({ code: 'EPOCH_CHANGED' });
   });
 
+  test.skipIf(!present)('two inits at once: one does it, the other finds it done', async () => {
+    await using database = await scratchDatabase(
+      scratch,
+      'twice',
+      'CREATE TABLE t (id serial PRIMARY KEY)',
+    );
+    const { config, region } = configOf(database);
+    const reports = await Promise.all([
+      prepareRegion(config, region),
+      prepareRegion(config, region),
+    ]);
+    const changes = reports.map(
+      (report) => report.actions.filter((action) => action.outcome === 'done').length,
+    );
+    expect(changes.toSorted((left, right) => left - right)).toEqual([0, 7]);
+  });
+
+  test.skipIf(!present)('a schema that a newer program made is left alone', async () => {
+    await using database = await scratchDatabase(scratch, 'newer');
+    const { config, region } = configOf(database);
+    await prepareRegion(config, region);
+    await database.rows("INSERT INTO everywrite.migration VALUES (9999, 'from-the-future')");
+    await expect(prepareRegion(config, region)).rejects.toThrow('run the newer program');
+  });
+
+  test.skipIf(!present)('the marker row is updated in place', async () => {
+    await using database = await scratchDatabase(scratch, 'marker');
+    const { config, region } = configOf(database);
+    await prepareRegion(config, region);
+    for (let at = 0; at < 200; at += 1) {
+      await database.rows('UPDATE everywrite.applied SET vector = $1, hlc = $2', [
+        `eu.1:${at}`,
+        at,
+      ]);
+    }
+    const [size] = await database.rows(
+      "SELECT pg_relation_size('everywrite.applied')::int AS bytes",
+    );
+    expect(size?.['bytes']).toBeLessThanOrEqual(2 * 8192);
+  });
+
+  test.skipIf(version !== '18')('a failover slot, where it is asked for', async () => {
+    await using database = await scratchDatabase(scratch, 'failover');
+    const { config, region } = configOf(database, { replication: { failoverSlot: true } });
+    await prepareRegion(config, region);
+    const slots = await database.rows(
+      "SELECT failover FROM pg_replication_slots WHERE slot_name = 'everywrite_failover'",
+    );
+    expect(slots).toEqual([{ failover: true }]);
+  });
+
   test.skipIf(!present)('a slot that was dropped is not silently made again', async () => {
     await using database = await scratchDatabase(
       scratch,
