@@ -1,5 +1,5 @@
-import type { ClusterConfig, RegionConfig } from '#replicator/config.ts';
 import { peerNatsUrl } from '#replicator/config.ts';
+import type { ClusterConfig, RegionConfig } from '#replicator/config.ts';
 import { serverOf } from '#replicator/config/secrets.ts';
 import { readGreeting } from '#replicator/nats/greeting.ts';
 import type { NatsGreeting } from '#replicator/nats/greeting.ts';

@@ -43,7 +43,11 @@ export async function openAdminClient(options: AdminClientOptions): Promise<Admi
   try {
     await client.connect();
     // Names in catalogue output are qualified, and nobody's `public.now()` is called.
-    if (options.replication !== true) await client.query('SET search_path = pg_catalog');
+    if (options.replication !== true) {
+      await client.query('SET search_path = pg_catalog');
+      // Lets a server notice Ctrl-C while it waits for a lock or a slot; not every system can.
+      await client.query("SET client_connection_check_interval = '1s'").catch(() => {});
+    }
   } catch (cause) {
     await client.end().catch(() => {});
     throw connectError(options.url, cause);

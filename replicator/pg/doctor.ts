@@ -1,5 +1,6 @@
 import { EverywriteError } from '#core/errors.ts';
 import type { ClusterConfig, RegionConfig } from '#replicator/config.ts';
+import { serverOf } from '#replicator/config/secrets.ts';
 import { openAdminClient } from '#replicator/pg/admin-client.ts';
 import type { AdminClient } from '#replicator/pg/admin-client.ts';
 import { checkPrepared, checkRunning } from '#replicator/pg/doctor/activity-checks.ts';
@@ -21,7 +22,6 @@ import { VERSION_MINIMUM, readServerFacts } from '#replicator/pg/server-facts.ts
 import type { ServerFacts } from '#replicator/pg/server-facts.ts';
 import { readSlot, slotName } from '#replicator/pg/slot.ts';
 import { readUserTables } from '#replicator/pg/user-tables.ts';
-import { serverOf } from '#replicator/config/secrets.ts';
 
 /** The preflight list for one region's database. Changes nothing; never rejects for what it finds. */
 export async function examineDatabase(

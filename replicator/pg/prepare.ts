@@ -4,6 +4,7 @@ import { relationId } from '#core/relation.ts';
 import type { ClusterConfig, RegionConfig } from '#replicator/config.ts';
 import { openAdminClient } from '#replicator/pg/admin-client.ts';
 import type { AdminClient } from '#replicator/pg/admin-client.ts';
+import { counted } from '#replicator/pg/counted.ts';
 import { lockPreparation, migrate } from '#replicator/pg/migrations.ts';
 import type { PrepareAction, PrepareReport } from '#replicator/pg/prepare-report.ts';
 import { PUBLICATION, ensurePublication } from '#replicator/pg/publication.ts';
@@ -175,7 +176,7 @@ async function changeDatabase(client: AdminClient, survey: Survey): Promise<Chan
     step: 'settings',
     target: `everywrite.settings ${settings.id}`,
     outcome: settings.written ? 'done' : 'unchanged',
-    detail: `${tables.length} tables`,
+    detail: counted(tables.length, 'table'),
   });
   actions.push(...(await ensurePublication(client, facts.version, tables)));
   const oids = tables.map((table) => table.oid);
@@ -200,7 +201,9 @@ async function setReplicaIdentities(
       target: relationId(table),
       outcome: members.length > 0 ? 'done' : 'unchanged',
       detail:
-        table.kind === 'partitioned' ? `full, ${table.members.length - 1} partitions` : 'full',
+        table.kind === 'partitioned'
+          ? `full, ${counted(table.members.length - 1, 'partition')}`
+          : 'full',
     });
   }
   return actions;

@@ -1,6 +1,7 @@
 import { EverywriteError } from '#core/errors.ts';
 import { byCodeUnit } from '#core/version-vector.ts';
 import type { AdminClient } from '#replicator/pg/admin-client.ts';
+import { counted } from '#replicator/pg/counted.ts';
 import type { PrepareAction } from '#replicator/pg/prepare-report.ts';
 import { quoteTable } from '#replicator/pg/quote.ts';
 import { VERSION_GENERATED_COLUMNS } from '#replicator/pg/server-facts.ts';
@@ -69,7 +70,7 @@ export async function ensurePublication(
     await client.execute(
       `CREATE PUBLICATION ${PUBLICATION} FOR TABLE ${only(wanted)} WITH (${options})`,
     );
-    return [action('done', `created for ${wanted.length} tables`)];
+    return [action('done', `created for ${counted(wanted.length, 'table')}`)];
   }
   if (state.allTables) {
     throw new EverywriteError({
@@ -93,7 +94,7 @@ export async function ensurePublication(
     details.push(...removed.map((table) => `removed ${table}`));
     if (misshapen) details.push('row filters, column lists and whole schemas removed');
   }
-  if (details.length === 0) return [action('unchanged', `${wanted.length} tables`)];
+  if (details.length === 0) return [action('unchanged', counted(wanted.length, 'table'))];
   return details.map((detail) => action('done', detail));
 }
 

@@ -1,7 +1,7 @@
+import { must } from '#core/assert.ts';
 import type { AdminClient } from '#replicator/pg/admin-client.ts';
 import type { PrepareAction } from '#replicator/pg/prepare-report.ts';
 import { quoteIdentifier, quoteTable } from '#replicator/pg/quote.ts';
-import { must } from '#core/assert.ts';
 
 /** Steps of `stride`, always at this region's residue: regions never hand out the same value. */
 export interface Striping {

@@ -1,6 +1,6 @@
+import { must } from '#core/assert.ts';
 import { EverywriteError } from '#core/errors.ts';
 import type { AdminClient } from '#replicator/pg/admin-client.ts';
-import { must } from '#core/assert.ts';
 
 export const VERSION_MINIMUM = 140_000;
 /** `origin = none`: the server itself leaves out what apply wrote. */

@@ -4,6 +4,7 @@ import { parseFlags, required } from '#deploy/cli/flags.ts';
 import { loadConfig, regionConfig } from '#replicator/config.ts';
 import { serverOf } from '#replicator/config/secrets.ts';
 import { examineRegion } from '#replicator/doctor.ts';
+import { counted } from '#replicator/pg/counted.ts';
 import type { Check } from '#replicator/pg/doctor/check.ts';
 
 export const doctor: Command = {
@@ -54,6 +55,6 @@ function describe(checks: readonly Check[], title: string): string {
   ]);
   const count = (status: Check['status']): number =>
     checks.filter((check) => check.status === status).length;
-  const sum = `${count('ok')} ok, ${count('warn')} warnings, ${count('fail')} failures`;
+  const sum = `${count('ok')} ok, ${counted(count('warn'), 'warning')}, ${counted(count('fail'), 'failure')}`;
   return [title, ...lines, sum, ''].join('\n');
 }

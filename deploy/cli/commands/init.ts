@@ -3,6 +3,7 @@ import { EXIT_CODES_HELP, EXIT_OK } from '#deploy/cli/exit-codes.ts';
 import { parseFlags, required } from '#deploy/cli/flags.ts';
 import { loadConfig, regionConfig } from '#replicator/config.ts';
 import { serverOf } from '#replicator/config/secrets.ts';
+import { counted } from '#replicator/pg/counted.ts';
 import { prepareRegion } from '#replicator/pg/prepare.ts';
 import type { PrepareReport } from '#replicator/pg/prepare-report.ts';
 
@@ -64,7 +65,7 @@ function describe(report: PrepareReport, server: string): string {
     `Region ${region} of cluster ${cluster}, ${server}`,
     ...lines,
     ...(out.length > 0 ? ['Left out:', ...out] : []),
-    `${tables.length} tables replicated, ${leftOut.length} left out; ${changed} changes made` +
+    `${counted(tables.length, 'table')} replicated, ${leftOut.length} left out; ${counted(changed, 'change')} made` +
       (refused > 0 ? `, ${refused} refused (marked !)` : ''),
     '',
   ].join('\n');

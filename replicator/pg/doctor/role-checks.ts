@@ -1,7 +1,7 @@
 import { must } from '#core/assert.ts';
 import { EverywriteError } from '#core/errors.ts';
-import type { ClusterConfig } from '#replicator/config.ts';
 import { relationId } from '#core/relation.ts';
+import type { ClusterConfig } from '#replicator/config.ts';
 import type { AdminClient } from '#replicator/pg/admin-client.ts';
 import { fail, ok, warn } from '#replicator/pg/doctor/check.ts';
 import type { Check } from '#replicator/pg/doctor/check.ts';

@@ -1,5 +1,6 @@
 import { relationId } from '#core/relation.ts';
 import type { AdminClient } from '#replicator/pg/admin-client.ts';
+import { counted } from '#replicator/pg/counted.ts';
 import { fail, ok, warn } from '#replicator/pg/doctor/check.ts';
 import type { Check } from '#replicator/pg/doctor/check.ts';
 import { OWN_PUBLISHED, optionFaults } from '#replicator/pg/publication.ts';
@@ -18,7 +19,7 @@ export function checkSelection(selection: TableSelection, role: string): readonl
   const hidden = tables.filter((table) => table.rowSecurityActive);
   return [
     tables.length > 0
-      ? ok('tables', `${tables.length} tables are replicated`)
+      ? ok('tables', `${counted(tables.length, 'table')} to replicate`)
       : warn('tables', 'no table is replicated', 'look at tables.include in the configuration'),
     ...selection.leftOut.map(({ table, reason, fix }) =>
       warn('table-left-out', `${table} ${reason}`, fix),
@@ -77,7 +78,8 @@ export function checkPublication(
       .filter((name) => !wanted.includes(name))
       .map((name) => `${name} should not be in it`),
   ];
-  if (faults.length === 0) return ok(id, `${current.length} tables, whole, all operations`);
+  if (faults.length === 0)
+    return ok(id, `${counted(current.length, 'table')}, whole, all operations`);
   return fail(id, faults.join('; '), RUN_INIT);
 }
 
