@@ -238,9 +238,6 @@ export type StatementResult =
   | { readonly kind: 'locked'; readonly rows: readonly LockedRow[] }
   | { readonly kind: 'snapshot'; readonly snapshot: Snapshot }
   | { readonly kind: 'state'; readonly state: RegionState }
-  | {
-      readonly kind: 'quarantined';
-      readonly rows: readonly { readonly relation: string; readonly key: string }[];
-    }
+  | { readonly kind: 'quarantined'; readonly rows: readonly QuarantineRow[] }
   | { readonly kind: 'settings'; readonly value: string | null }
   | { readonly kind: 'spilled'; readonly rows: readonly SpilledKey[] };

@@ -120,12 +120,20 @@ export function clearQuarantine(statement: ClearQuarantineStatement): Rendered {
 
 export function readQuarantine(): Rendered {
   return {
-    queries: [prepared('SELECT relation, key FROM everywrite.quarantine ORDER BY 1, 2', [])],
+    queries: [
+      prepared(
+        'SELECT relation, key, sql_state, reason, wanted FROM everywrite.quarantine ORDER BY 1, 2',
+        [],
+      ),
+    ],
     read: ([answer]) => ({
       kind: 'quarantined',
-      rows: must(answer, 'answer').rows.map(([relation, key]) => ({
+      rows: must(answer, 'answer').rows.map(([relation, key, sqlState, reason, wanted]) => ({
         relation: must(relation, 'relation'),
         key: decodeKey(must(key, 'key')),
+        sqlState: must(sqlState, 'sql_state'),
+        reason: must(reason, 'reason'),
+        wanted: wanted ?? null,
       })),
     }),
   };

@@ -101,6 +101,11 @@ export class Applier {
     return this.#lastError;
   }
 
+  /** Tables may have changed: they are described again at the next batch. */
+  forgetTables(): void {
+    this.#context.tables.forget();
+  }
+
   /** Capture has folded its own transactions up to here: peers' dependencies on them are met. */
   captured(sequence: number): void {
     this.#ownSequence = sequence;

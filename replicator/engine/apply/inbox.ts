@@ -62,6 +62,13 @@ export class Inbox {
       : { items: queue.items.length - queue.head, bytes: queue.bytes };
   }
 
+  /** Commit time of the transaction that has waited longest; null when none waits. */
+  oldestUs(origin: RegionId): number | null {
+    const queue = this.#queues.get(origin);
+    const item = queue?.items[queue.head];
+    return item?.kind === 'transaction' ? item.transaction.commitTimeUs : null;
+  }
+
   /** Queues items, waiting first while the queue is over its bound. */
   async offer(origin: RegionId, items: readonly InboxItem[], signal: AbortSignal): Promise<void> {
     const queue = this.#queues.get(origin);

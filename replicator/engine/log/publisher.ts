@@ -27,6 +27,7 @@ export interface PublisherPorts {
 const APPEND_BATCH_MAX = 2000;
 const INVISIBLE_WAIT_MS = 1;
 const RETRY_WAIT_MS = 500;
+const TRAIL_STEP_MS = 100;
 
 /**
  * Appends own records to the own stream, in order, each only once every reader here can see it
@@ -46,6 +47,7 @@ export class Publisher {
   #queuedBytes = 0;
   #position: number;
   #lastEndLsn: Lsn;
+  #lastPart = 0;
   #lastError: EverywriteError | null = null;
 
   constructor(
@@ -151,17 +153,14 @@ export class Publisher {
     }
   }
 
-  #lastPart = 0;
-
   #stored(header: FrameHeader): void {
     this.#position++;
     this.#lastEndLsn = header.endLsn;
     this.#lastPart = header.part;
     if (!header.lastPart) return;
     this.#durable(header);
-    const atMs = this.#ports.clock.monotonicMs() + this.#options.trailMs;
-    this.#trailing.push({ atMs, endLsn: header.endLsn });
-    this.#confirmTrailing();
+    if (this.#options.trailMs === 0) this.#confirm(header.endLsn);
+    else this.#trail(header.endLsn);
   }
 
   /** An append failed or its outcome is unknown: the stream's last entry tells what was stored. */
@@ -187,6 +186,14 @@ export class Publisher {
       this.#lastEndLsn = header.endLsn;
       this.#lastPart = header.part;
     }
+  }
+
+  // Rounded up to a step, so that minutes of frames are a thousand entries, not a million.
+  #trail(endLsn: Lsn): void {
+    const due = this.#ports.clock.monotonicMs() + this.#options.trailMs;
+    const atMs = Math.ceil(due / TRAIL_STEP_MS) * TRAIL_STEP_MS;
+    if (this.#trailing.at(-1)?.atMs === atMs) this.#trailing.pop();
+    this.#trailing.push({ atMs, endLsn });
   }
 
   #confirmTrailing(): void {

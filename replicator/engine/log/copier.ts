@@ -1,0 +1,192 @@
+import { asEverywriteError, EverywriteError } from '#core/errors.ts';
+import type { Logger, Timers } from '#core/ports.ts';
+import { epochOf } from '#core/region.ts';
+import type { RegionId } from '#core/region.ts';
+import type { LogEntry, LogStores, LogStream } from '#replicator/engine/log-port.ts';
+import { firstBeyond } from '#replicator/engine/log/frame-search.ts';
+import { decodeFrame } from '#replicator/engine/log/frame.ts';
+import type { FrameHeader } from '#replicator/engine/log/frame.ts';
+
+export interface CopierPorts {
+  readonly timers: Timers;
+  readonly logger: Logger;
+}
+
+export interface CopierStatus {
+  /** Where frames come from now: the origin, another peer, or nobody. */
+  source: RegionId | null;
+  error: EverywriteError | null;
+  copiedBytes: number;
+  /** The newest frame that is in the local copy. */
+  last: FrameHeader | null;
+}
+
+const RETRY_WAIT_MS = 200;
+// While a relay serves, the origin is asked again this often.
+const RELAY_TURN_MS = 2000;
+
+/**
+ * Keeps this region's copy of one origin's log: byte for byte, from the origin, else from any peer that
+ * is ahead. Runs independently of apply, so that what a region has copied survives its origin.
+ */
+export class Copier {
+  readonly status: CopierStatus = { source: null, error: null, copiedBytes: 0, last: null };
+  readonly #origin: RegionId;
+  readonly #relays: readonly RegionId[];
+  readonly #stores: LogStores;
+  readonly #copy: LogStream;
+  readonly #ports: CopierPorts;
+  #position = 0;
+
+  constructor(
+    origin: RegionId,
+    relays: readonly RegionId[],
+    stores: LogStores,
+    copy: LogStream,
+    ports: CopierPorts,
+  ) {
+    this.#origin = origin;
+    this.#relays = relays;
+    this.#stores = stores;
+    this.#copy = copy;
+    this.#ports = ports;
+  }
+
+  async run(signal: AbortSignal): Promise<void> {
+    while (!signal.aborted) {
+      try {
+        await this.refresh();
+        if (await this.#turn(signal)) continue;
+      } catch (error) {
+        this.#failed(asEverywriteError(error, 'PEER_UNREACHABLE'));
+      }
+      this.status.source = null;
+      await this.#ports.timers.sleep(RETRY_WAIT_MS, signal);
+    }
+  }
+
+  /** Reads where the copy ends. */
+  async refresh(): Promise<void> {
+    const last = await this.#copy.lastEntry();
+    this.#position = last?.position ?? 0;
+    this.status.last = last === null ? null : decodeFrame(last.frame).header;
+  }
+
+  /** Copies what one peer has beyond the copy's end, and stops there. Returns the frames copied. */
+  async catchUpFrom(source: LogStream, signal: AbortSignal): Promise<number> {
+    const { last } = await source.bounds();
+    const from = await this.#whereToRead(source);
+    if (from > last) return 0;
+    let copied = 0;
+    for await (const entries of source.read(from, signal)) {
+      copied += await this.#append(entries);
+      if ((entries.at(-1)?.position ?? 0) >= last) break;
+    }
+    return copied;
+  }
+
+  /** One stretch of copying from the best source; false when nobody has anything for us. */
+  async #turn(signal: AbortSignal): Promise<boolean> {
+    const origin = await this.#open(this.#origin);
+    if (origin !== null) {
+      await this.#follow(this.#origin, origin, signal);
+      return true;
+    }
+    for (const relay of this.#relays) {
+      const stream = await this.#open(relay);
+      if (stream === null) continue;
+      const last = await stream.lastEntry();
+      if (last === null || !isBeyond(decodeFrame(last.frame).header, this.status.last)) continue;
+      const turn = new AbortController();
+      const end = (): void => turn.abort();
+      signal.addEventListener('abort', end);
+      void this.#ports.timers.sleep(RELAY_TURN_MS, turn.signal).then(end);
+      try {
+        await this.#follow(relay, stream, turn.signal);
+      } finally {
+        signal.removeEventListener('abort', end);
+        end();
+      }
+      return true;
+    }
+    return false;
+  }
+
+  async #open(region: RegionId): Promise<LogStream | null> {
+    try {
+      const store = await this.#stores.peer(region);
+      if (!store.connected()) return null;
+      return await store.stream(this.#origin, false);
+    } catch (error) {
+      this.#failed(asEverywriteError(error, 'PEER_UNREACHABLE'));
+      return null;
+    }
+  }
+
+  async #follow(source: RegionId, stream: LogStream, signal: AbortSignal): Promise<void> {
+    const from = await this.#whereToRead(stream);
+    this.status.source = source;
+    this.status.error = null;
+    for await (const entries of stream.read(from, signal)) await this.#append(entries);
+  }
+
+  async #whereToRead(stream: LogStream): Promise<number> {
+    const from = await firstBeyond(stream, (header) => isBeyond(header, this.status.last));
+    const entry = await stream.entryAt(from);
+    if (entry !== null) this.#refuseGap(decodeFrame(entry.frame).header, this.status.last);
+    return from;
+  }
+
+  async #append(entries: readonly LogEntry[]): Promise<number> {
+    const fresh: { readonly header: FrameHeader; readonly frame: Uint8Array }[] = [];
+    let { last } = this.status;
+    for (const { frame } of entries) {
+      const { header } = decodeFrame(frame);
+      if (!isBeyond(header, last)) continue;
+      this.#refuseGap(header, last);
+      fresh.push({ header, frame });
+      last = header;
+    }
+    const base = this.#position;
+    const appends = fresh.map(({ frame }, at) => this.#copy.append(frame, base + at));
+    const outcomes = await Promise.allSettled(appends);
+    for (const [at, outcome] of outcomes.entries()) {
+      // What followed a refused frame was refused with it; the next turn looks where the copy ends.
+      if (outcome.status === 'rejected') throw outcome.reason;
+      this.#position++;
+      this.status.copiedBytes += fresh[at]?.frame.length ?? 0;
+      this.status.last = fresh[at]?.header ?? null;
+    }
+    return fresh.length;
+  }
+
+  #refuseGap(header: FrameHeader, have: FrameHeader | null): void {
+    if (have !== null && header.replica !== have.replica) return;
+    if (header.firstSequence <= (have?.lastSequence ?? 0) + 1) return;
+    throw new EverywriteError({
+      code: 'MUST_REJOIN',
+      recovery: 'operator',
+      message:
+        `The log of ${this.#origin} no longer holds what this region lacks (it has ` +
+        `${have?.lastSequence ?? 0}, the log begins with ${header.firstSequence}): this region was away ` +
+        `for longer than the log is kept and must join again.`,
+    });
+  }
+
+  #failed(error: EverywriteError): void {
+    if (this.status.error?.code !== error.code) {
+      const fields = { origin: this.#origin, code: error.code, error: error.message };
+      this.#ports.logger.log('warn', 'copying paused', fields);
+    }
+    this.status.error = error;
+  }
+}
+
+/** Frames of one origin are ordered by epoch, then place in the WAL, then part. */
+export function isBeyond(header: FrameHeader, last: FrameHeader | null): boolean {
+  if (last === null) return true;
+  const epochs = epochOf(header.replica) - epochOf(last.replica);
+  if (epochs !== 0) return epochs > 0;
+  const lsns = header.endLsn - last.endLsn;
+  return lsns === 0 ? header.part > last.part : lsns > 0;
+}

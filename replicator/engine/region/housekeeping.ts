@@ -1,0 +1,118 @@
+import { formatVector, sequenceOf } from '#core/version-vector.ts';
+import type { VersionVector } from '#core/version-vector.ts';
+import { regionOf } from '#core/region.ts';
+import type { Relation } from '#core/relation.ts';
+import type { RowKey } from '#core/row-key.ts';
+import type { DatabaseSession } from '#replicator/engine/database-port.ts';
+import type { LogStream } from '#replicator/engine/log-port.ts';
+import { positionAfter } from '#replicator/engine/log/frame-search.ts';
+import type { PipelineParts } from '#replicator/engine/region/pipeline.ts';
+import type { RegionOptions, RegionPorts } from '#replicator/engine/region/ports.ts';
+
+const PRUNE_EVERY_MS = 250;
+const CHECKPOINT_EVERY_MS = 2000;
+const TRIM_EVERY_MS = 10_000;
+const QUARANTINE_RETRY_MS = 5000;
+
+/** What must happen now and then: heartbeats, forgetting what is stable, trimming the logs, retrying. */
+export class Housekeeping {
+  readonly #ports: RegionPorts;
+  readonly #options: RegionOptions;
+  readonly #parts: PipelineParts;
+  readonly #control: DatabaseSession;
+  #saved = '';
+  #savedVector: VersionVector;
+  #lastHeartbeatMs = -Infinity;
+  #lastCheckpointMs = 0;
+  #lastTrimMs = 0;
+  #lastRetryMs = 0;
+
+  constructor(
+    ports: RegionPorts,
+    options: RegionOptions,
+    parts: PipelineParts,
+    control: DatabaseSession,
+  ) {
+    this.#ports = ports;
+    this.#options = options;
+    this.#parts = parts;
+    this.#control = control;
+    this.#savedVector = parts.footing.stable;
+  }
+
+  async run(signal: AbortSignal): Promise<void> {
+    await this.#loadQuarantine();
+    const pace = Math.min(PRUNE_EVERY_MS, this.#options.heartbeatIntervalMs);
+    while (!signal.aborted) {
+      const now = this.#ports.clock.monotonicMs();
+      if (now - this.#lastHeartbeatMs >= this.#options.heartbeatIntervalMs)
+        await this.#heartbeat(now);
+      this.#parts.index.prune(this.#parts.matrix.stable());
+      if (now - this.#lastCheckpointMs >= CHECKPOINT_EVERY_MS) await this.#checkpoint(now);
+      if (now - this.#lastTrimMs >= TRIM_EVERY_MS) await this.#trim(now);
+      if (now - this.#lastRetryMs >= QUARANTINE_RETRY_MS) this.#retryQuarantined(now);
+      await this.#ports.timers.sleep(pace, signal);
+    }
+  }
+
+  /** Through the WAL, so that capture puts it in its place with the vector it stands for. */
+  async #heartbeat(now: number): Promise<void> {
+    this.#lastHeartbeatMs = now;
+    const content = String(Math.round(this.#ports.clock.wallUs()));
+    await this.#control.flight([{ kind: 'emitMark', prefix: 'everywrite:heartbeat', content }]);
+  }
+
+  async #checkpoint(now: number): Promise<void> {
+    this.#lastCheckpointMs = now;
+    const vector = this.#parts.matrix.stable();
+    const stable = formatVector(vector);
+    if (stable === this.#saved) return;
+    await this.#control.flight([{ kind: 'saveCheckpoint', stable }]);
+    this.#saved = stable;
+    this.#savedVector = vector;
+  }
+
+  /** Only below the saved checkpoint: a rebuild begins there. The last entry always stays. */
+  async #trim(now: number): Promise<void> {
+    this.#lastTrimMs = now;
+    await this.#trimStream(this.#options.region, this.#parts.own);
+    for (const [origin, copy] of this.#parts.copies) await this.#trimStream(origin, copy);
+  }
+
+  async #trimStream(origin: string, stream: LogStream): Promise<void> {
+    const replica = [...this.#savedVector.keys()].findLast((r) => regionOf(r) === origin);
+    if (replica === undefined) return;
+    const { first, last } = await stream.bounds();
+    const position = Math.min(
+      last,
+      await positionAfter(stream, sequenceOf(this.#savedVector, replica)),
+    );
+    if (position > first) await stream.trim(position);
+  }
+
+  async #loadQuarantine(): Promise<void> {
+    const [result] = await this.#control.flight([{ kind: 'readQuarantine' }]);
+    if (result?.kind !== 'quarantined') return;
+    const { tables } = this.#parts.capture.state.settings;
+    for (const row of result.rows) {
+      const at = row.relation.indexOf('.');
+      const names = tables[row.relation]?.key ?? [];
+      const relation: Relation = {
+        schema: row.relation.slice(0, at),
+        name: row.relation.slice(at + 1),
+        columns: names.map((name) => ({ name, typeOid: 0 })),
+        keyColumns: names.map((_, position) => position),
+      };
+      if (names.length > 0) this.#parts.quarantine.suspend(relation, row.key as RowKey, row);
+    }
+  }
+
+  #retryQuarantined(now: number): void {
+    this.#lastRetryMs = now;
+    const keys = this.#parts.quarantine.keys();
+    if (keys.length === 0) return;
+    this.#parts.applier.forgetTables();
+    for (const key of keys) this.#parts.index.markDirty(key);
+    this.#parts.inbox.arrived.raise();
+  }
+}

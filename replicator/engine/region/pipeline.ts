@@ -1,0 +1,309 @@
+import { relationId } from '#core/relation.ts';
+import type { RegionId, ReplicaId } from '#core/region.ts';
+import { replicaId } from '#core/region.ts';
+import { must } from '#core/assert.ts';
+import type { Hlc } from '#core/hlc.ts';
+import { sequenceOf } from '#core/version-vector.ts';
+import type { VersionVector } from '#core/version-vector.ts';
+import { Applier } from '#replicator/engine/apply/applier.ts';
+import type { ApplyContext } from '#replicator/engine/apply/apply-context.ts';
+import { Fence } from '#replicator/engine/apply/fence.ts';
+import { Inbox } from '#replicator/engine/apply/inbox.ts';
+import { KnownVersions } from '#replicator/engine/apply/known-versions.ts';
+import { LocalTables } from '#replicator/engine/apply/local-tables.ts';
+import { Quarantine } from '#replicator/engine/apply/quarantine.ts';
+import { Capture } from '#replicator/engine/capture/capture.ts';
+import type { CaptureEvent } from '#replicator/engine/capture/capture.ts';
+import type { DatabaseSession } from '#replicator/engine/database-port.ts';
+import { StabilityMatrix } from '#replicator/engine/index/stability.ts';
+import { UnstableIndex } from '#replicator/engine/index/unstable-index.ts';
+import type { LogStream } from '#replicator/engine/log-port.ts';
+import { Copier } from '#replicator/engine/log/copier.ts';
+import { readCopy } from '#replicator/engine/log/copy-reader.ts';
+import { ownTransactionRecord } from '#replicator/engine/log/framing.ts';
+import { Publisher } from '#replicator/engine/log/publisher.ts';
+import { PgoutputDecoder } from '#replicator/engine/pgoutput/decode.ts';
+import { Housekeeping } from '#replicator/engine/region/housekeeping.ts';
+import { pipelineStatus } from '#replicator/engine/region/pipeline-status.ts';
+import { Progress } from '#replicator/engine/region/progress.ts';
+import type { RegionOptions, RegionPorts } from '#replicator/engine/region/ports.ts';
+import { rebuildIndex } from '#replicator/engine/region/rebuild.ts';
+import { findFooting } from '#replicator/engine/region/start.ts';
+import type { Footing } from '#replicator/engine/region/start.ts';
+import type { RegionStatus } from '#replicator/engine/region/status.ts';
+
+/** Everything of one server incarnation. Nothing of it outlives an error. */
+export interface PipelineParts {
+  readonly footing: Footing;
+  readonly index: UnstableIndex;
+  readonly matrix: StabilityMatrix;
+  readonly inbox: Inbox;
+  readonly quarantine: Quarantine;
+  readonly fence: Fence;
+  readonly applier: Applier;
+  readonly publisher: Publisher;
+  readonly capture: Capture;
+  readonly copiers: ReadonlyMap<RegionId, Copier>;
+  readonly copies: ReadonlyMap<RegionId, LogStream>;
+  readonly own: LogStream;
+  readonly progress: Progress;
+  readonly sessions: readonly DatabaseSession[];
+}
+
+export interface Pipeline {
+  run(signal: AbortSignal): Promise<void>;
+  status(): RegionStatus;
+  close(): Promise<void>;
+}
+
+/** Connects, takes the slot, rebuilds the index, and hands out a pipeline that is ready to run. */
+export async function startPipeline(
+  ports: RegionPorts,
+  options: RegionOptions,
+  signal: AbortSignal,
+  entered: (phase: 'rebuilding') => void,
+): Promise<Pipeline> {
+  const sessions: DatabaseSession[] = [];
+  const session = async (): Promise<DatabaseSession> => {
+    const opened = await ports.database.open('control');
+    sessions.push(opened);
+    return opened;
+  };
+  try {
+    const control = await session();
+    const local = await ports.logs.local();
+    const own = must(await local.stream(options.region, true), 'own stream');
+    const copies = new Map<RegionId, LogStream>();
+    for (const origin of others(options)) {
+      copies.set(origin, must(await local.stream(origin, true), 'copy stream'));
+    }
+    const footing = await findFooting(ports, options, control, own, signal);
+    try {
+      entered('rebuilding');
+      const publishing = await session();
+      const fencing = await session();
+      const built = { control, publishing, fencing, own, copies, sessions };
+      const parts = await assemble(ports, options, footing, built, signal);
+      return new RunningPipeline(ports, options, parts, control);
+    } catch (error) {
+      await footing.stream.close();
+      throw error;
+    }
+  } catch (error) {
+    await Promise.allSettled(sessions.map((opened) => opened.close()));
+    throw error;
+  }
+}
+
+interface Opened {
+  readonly control: DatabaseSession;
+  readonly publishing: DatabaseSession;
+  readonly fencing: DatabaseSession;
+  readonly own: LogStream;
+  readonly copies: ReadonlyMap<RegionId, LogStream>;
+  readonly sessions: readonly DatabaseSession[];
+}
+
+async function assemble(
+  ports: RegionPorts,
+  options: RegionOptions,
+  footing: Footing,
+  opened: Opened,
+  signal: AbortSignal,
+): Promise<PipelineParts> {
+  const { replica, applied, stable, tail, state } = footing;
+  const { own, copies, sessions } = opened;
+  const origins = others(options);
+  const index = new UnstableIndex(replica);
+  const matrix = seedMatrix(options, footing);
+  const inbox = new Inbox(origins, options.maxInboxBytes);
+  const quarantine = new Quarantine();
+  const versions = new KnownVersions();
+  const fence = new Fence(opened.fencing, versions, ports);
+  const context: ApplyContext = {
+    index,
+    versions,
+    tables: new LocalTables(ports.database),
+    quarantine,
+    fence,
+    logger: ports.logger,
+    useOrigin: footing.originFiltered,
+    lockTimeoutMs: options.lockTimeoutMs,
+    fenceTimeoutMs: options.fenceTimeoutMs,
+  };
+  const at = { generation: state.generation, vector: applied, hlc: state.hlc as Hlc };
+  const applierOptions = { own: replica, origins, maxBatchRows: options.maxBatchRows };
+  const applier = new Applier(context, ports.database, inbox, matrix, ports, at, applierOptions);
+  const streams = new Map([[options.region, own], ...copies]);
+  const sources = { own: replica, streams, stable, applied };
+  await rebuildIndex(index, sources, applier.pending, signal);
+  applier.captured(footing.capture.sequence);
+  const publisherOptions = {
+    maxUnpublishedBytes: options.maxUnpublishedBytes,
+    trailMs: options.logTrailMs,
+  };
+  const publisher = new Publisher(own, opened.publishing, tail, ports, publisherOptions, {
+    durable: ({ lastSequence, vector }) =>
+      matrix.observe(options.region, replica, lastSequence, vector),
+    confirm: (endLsn) => footing.stream.confirm(endLsn),
+  });
+  const copiers = new Map<RegionId, Copier>();
+  for (const [origin, copy] of copies) {
+    const relays = origins.filter((other) => other !== origin);
+    copiers.set(origin, new Copier(origin, relays, ports.logs, copy, ports));
+  }
+  const capture = new Capture(footing.capture);
+  const progress = new Progress();
+  return {
+    footing,
+    index,
+    matrix,
+    inbox,
+    quarantine,
+    fence,
+    applier,
+    publisher,
+    capture,
+    copiers,
+    copies,
+    own,
+    progress,
+    sessions,
+  };
+}
+
+class RunningPipeline implements Pipeline {
+  readonly #ports: RegionPorts;
+  readonly #options: RegionOptions;
+  readonly #parts: PipelineParts;
+  readonly #control: DatabaseSession;
+
+  constructor(
+    ports: RegionPorts,
+    options: RegionOptions,
+    parts: PipelineParts,
+    control: DatabaseSession,
+  ) {
+    this.#ports = ports;
+    this.#options = options;
+    this.#parts = parts;
+    this.#control = control;
+  }
+
+  /** All loops until one of them fails or `signal` aborts; the first failure ends the others. */
+  async run(signal: AbortSignal): Promise<void> {
+    const stop = new AbortController();
+    const end = (): void => stop.abort();
+    signal.addEventListener('abort', end);
+    if (signal.aborted) end();
+    const { applier, publisher, copiers, copies, inbox, progress } = this.#parts;
+    const loops = [
+      this.#captureLoop(stop.signal),
+      publisher.run(stop.signal),
+      applier.run(stop.signal),
+      new Housekeeping(this.#ports, this.#options, this.#parts, this.#control).run(stop.signal),
+      ...[...copiers.values()].map((copier) => copier.run(stop.signal)),
+      ...[...copies].map(([origin, copy]) => {
+        const after = sequenceOf(this.#parts.footing.applied, this.#replicaOf(origin));
+        const seen: Parameters<typeof readCopy>[4] = (header) =>
+          progress.saw(origin, header, this.#ports.clock.wallUs());
+        return readCopy(origin, copy, after, inbox, seen, stop.signal);
+      }),
+    ];
+    // The slot's stream blocks on the socket: closing it ends the capture loop.
+    stop.signal.addEventListener('abort', () => void this.#parts.footing.stream.close());
+    try {
+      await Promise.all(loops);
+    } catch (error) {
+      if (!signal.aborted) throw error;
+    } finally {
+      end();
+      signal.removeEventListener('abort', end);
+      await Promise.allSettled(loops);
+    }
+  }
+
+  status(): RegionStatus {
+    return pipelineStatus(this.#ports, this.#options, this.#parts);
+  }
+
+  async close(): Promise<void> {
+    const { footing, sessions } = this.#parts;
+    await Promise.allSettled([footing.stream.close(), ...sessions.map((s) => s.close())]);
+  }
+
+  async #captureLoop(signal: AbortSignal): Promise<void> {
+    const { footing, capture, publisher } = this.#parts;
+    const decoder = new PgoutputDecoder();
+    try {
+      for await (const frames of footing.stream) {
+        for (const frame of frames) {
+          // Keepalives are answered by the adapter; only own records move the slot (hazards T4).
+          if (frame.kind !== 'data') continue;
+          const event = capture.push(decoder.decode(frame.bytes));
+          if (event !== null) this.#captured(event);
+        }
+        await publisher.ready(signal);
+        if (signal.aborted) return;
+      }
+    } catch (error) {
+      if (!signal.aborted) throw error;
+    }
+  }
+
+  #captured(event: CaptureEvent): void {
+    const { index, applier, publisher, fence } = this.#parts;
+    switch (event.kind) {
+      case 'transaction': {
+        const { transaction, xid, state } = event;
+        index.foldOwn(transaction, xid, (slot) =>
+          applier.pending.sink(relationId(slot.relation), slot.key),
+        );
+        publisher.enqueue(ownTransactionRecord(transaction, xid, state));
+        applier.captured(transaction.sequence);
+        return;
+      }
+      case 'marker':
+        applier.markerMet(event.generation);
+        return;
+      case 'mark':
+        fence.met(event.token);
+        return;
+      default: {
+        const { endLsn, state, content } = event;
+        const wallUs = Number(content) || 0;
+        publisher.enqueue({ kind: 'heartbeat', endLsn, wallUs, state, bytes: 100 });
+      }
+    }
+  }
+
+  #replicaOf(origin: RegionId): ReplicaId {
+    const known = [...this.#parts.footing.applied.keys()].findLast((r) =>
+      r.startsWith(`${origin}.`),
+    );
+    return known ?? replicaId(origin, 1);
+  }
+}
+
+function seedMatrix(options: RegionOptions, footing: Footing): StabilityMatrix {
+  const matrix = new StabilityMatrix(options.members);
+  const { replica, stable, tail } = footing;
+  for (const member of options.members) {
+    const own = sequenceOf(stable, replica);
+    matrix.observe(member, replica, own, stable);
+  }
+  const { header } = tail;
+  if (header !== null) {
+    matrix.observe(options.region, replica, header.lastSequence, header.vector);
+  }
+  return matrix;
+}
+
+function others(options: RegionOptions): readonly RegionId[] {
+  return options.members.filter((member) => member !== options.region);
+}
+
+/** The vector as plain numbers, for status. */
+export function vectorRecord(vector: VersionVector): Readonly<Record<string, number>> {
+  return Object.fromEntries(vector);
+}

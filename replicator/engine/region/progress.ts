@@ -1,0 +1,36 @@
+import type { RegionId } from '#core/region.ts';
+import type { FrameHeader } from '#replicator/engine/log/frame.ts';
+
+/** What is known of one origin's stream here, for status and metrics. */
+export interface OriginProgress {
+  /** Newest frame read from the local copy. */
+  received: FrameHeader | null;
+  /** Smallest (local clock − origin's clock) seen lately: transit time plus clock difference. */
+  offsetUs: number | null;
+}
+
+const OFFSET_DECAY = 0.98;
+
+/** Follows every origin's newest frame and how its clock compares with ours. */
+export class Progress {
+  readonly #origins = new Map<RegionId, OriginProgress>();
+
+  origin(region: RegionId): OriginProgress {
+    let progress = this.#origins.get(region);
+    if (progress === undefined) {
+      progress = { received: null, offsetUs: null };
+      this.#origins.set(region, progress);
+    }
+    return progress;
+  }
+
+  saw(region: RegionId, header: FrameHeader, nowUs: number): void {
+    const progress = this.origin(region);
+    progress.received = header;
+    const offset = nowUs - header.wallUs;
+    // The least delay is nearest the truth; it drifts up slowly so that a corrected clock shows.
+    const known = progress.offsetUs;
+    progress.offsetUs =
+      known === null || offset < known ? offset : known + (offset - known) * (1 - OFFSET_DECAY);
+  }
+}

@@ -1,0 +1,87 @@
+import { IGNORE_CONFLICTS } from '#conflict/conflict-sink.ts';
+import { relationId } from '#core/relation.ts';
+import type { RegionId, ReplicaId } from '#core/region.ts';
+import { regionOf } from '#core/region.ts';
+import { compareStamps } from '#core/transaction.ts';
+import type { ChangeTransaction } from '#core/transaction.ts';
+import { sequenceOf } from '#core/version-vector.ts';
+import type { VersionVector } from '#core/version-vector.ts';
+import type { ConflictBuffer } from '#replicator/engine/apply/conflict-buffer.ts';
+import type { UnstableIndex } from '#replicator/engine/index/unstable-index.ts';
+import type { LogStream } from '#replicator/engine/log-port.ts';
+import { positionAfter } from '#replicator/engine/log/frame-search.ts';
+import { storedTransactions } from '#replicator/engine/log/transactions.ts';
+
+export interface RebuildSources {
+  readonly own: ReplicaId;
+  readonly streams: ReadonlyMap<RegionId, LogStream>;
+  readonly stable: VersionVector;
+  readonly applied: VersionVector;
+}
+
+interface Source {
+  readonly transactions: AsyncGenerator<ChangeTransaction>;
+  head: ChangeTransaction | null;
+}
+
+/**
+ * Folds the local log from the stable vector on: the own stream to its end, the others to the applied
+ * vector. Merged by stamp, which extends causality. Conflicts of own operations that no apply
+ * transaction had accounted for go to `pending`; the others are in the table already.
+ */
+export async function rebuildIndex(
+  index: UnstableIndex,
+  sources: RebuildSources,
+  pending: ConflictBuffer,
+  signal: AbortSignal,
+): Promise<number> {
+  const open: Source[] = [];
+  for (const [region, stream] of sources.streams) {
+    const replica = replicaIn(sources, region);
+    const stable = sequenceOf(sources.stable, replica);
+    const from = await positionAfter(stream, stable);
+    const transactions = storedTransactions(stream, from, stable, signal);
+    open.push({ transactions, head: await next(transactions) });
+  }
+  const accounted = sequenceOf(sources.applied, sources.own);
+  let folded = 0;
+  for (let source = earliest(open, sources); source !== null; source = earliest(open, sources)) {
+    const transaction = source.head;
+    if (transaction === null) break;
+    const late = transaction.replica === sources.own && transaction.sequence > accounted;
+    index.rebuild(transaction, (slot) =>
+      late ? pending.sink(relationId(slot.relation), slot.key) : IGNORE_CONFLICTS,
+    );
+    folded++;
+    source.head = await next(source.transactions);
+  }
+  for (const { transactions } of open) await transactions.return(undefined);
+  return folded;
+}
+
+/** The source with the least stamp that still is to be folded. */
+function earliest(open: readonly Source[], { own, applied }: RebuildSources): Source | null {
+  let best: Source | null = null;
+  for (const source of open) {
+    const { head } = source;
+    if (head === null) continue;
+    if (head.replica !== own && head.sequence > sequenceOf(applied, head.replica)) continue;
+    if (best?.head === undefined || best.head === null || compareStamps(head, best.head) < 0) {
+      best = source;
+    }
+  }
+  return best;
+}
+
+async function next(
+  transactions: AsyncGenerator<ChangeTransaction>,
+): Promise<ChangeTransaction | null> {
+  const step = await transactions.next();
+  return step.done === true ? null : step.value;
+}
+
+function replicaIn({ applied, stable, own }: RebuildSources, region: RegionId): ReplicaId {
+  if (regionOf(own) === region) return own;
+  const known = [...applied.keys(), ...stable.keys()].filter((r) => regionOf(r) === region);
+  return known.at(-1) ?? (`${region}.1` as ReplicaId);
+}

@@ -1,0 +1,168 @@
+import { EverywriteError } from '#core/errors.ts';
+import type { Logger } from '#core/ports.ts';
+import { parseRegionId } from '#core/region.ts';
+import type { RegionId } from '#core/region.ts';
+import { startAdmin } from '#replicator/admin.ts';
+import type { ClusterConfig, RegionConfig } from '#replicator/config.ts';
+import { Region } from '#replicator/engine/region/region.ts';
+import type { RegionOptions } from '#replicator/engine/region/ports.ts';
+import type { RegionStatus } from '#replicator/engine/region/status.ts';
+import { trailMs } from '#replicator/nats/durability.ts';
+import { NatsLogStores } from '#replicator/nats/log-stores.ts';
+import { PgDatabase } from '#replicator/pg/database.ts';
+import { slotName } from '#replicator/pg/slot.ts';
+import { PgReplicationSource } from '#replicator/pg/replication-stream.ts';
+import { systemClock, systemRandom, systemTimers } from '#replicator/system-ports.ts';
+
+const DATABASE_RETRY_MS = 500;
+
+/** One region's replicator on real servers, with its status page. */
+export interface Replicator {
+  status(): RegionStatus;
+  /** Resolves when everything is closed. */
+  stop(): Promise<void>;
+}
+
+export function regionConfig(config: ClusterConfig, name: string): RegionConfig {
+  const found = config.regions.get(parseRegionId(name));
+  if (found !== undefined) return found;
+  const names = [...config.regions.keys()].join(', ');
+  throw new EverywriteError({
+    code: 'USAGE',
+    recovery: 'operator',
+    message: `There is no region "${name}" in the configuration; it has ${names}.`,
+  });
+}
+
+/** Starts at once and keeps trying: a database or log that is not there yet is waited for. */
+export async function startReplicator(
+  config: ClusterConfig,
+  region: RegionId,
+  logger: Logger,
+): Promise<Replicator> {
+  const own = regionConfig(config, region);
+  const stop = new AbortController();
+  let current: Region | null = null;
+  let waiting: RegionStatus['error'] = null;
+  const status = (): RegionStatus => current?.status() ?? unstarted(region, waiting);
+  const admin = await startAdmin(own.admin, status);
+  const work = (async () => {
+    const logs = logStores(config, own, logger);
+    const database = await connectDatabase(config, own, logger, stop.signal, (error) => {
+      waiting = error;
+    });
+    if (database !== null) {
+      const replication = new PgReplicationSource({
+        url: own.database,
+        applicationName: `everywrite capture ${region}`,
+        connectTimeoutMs: config.replication.connectTimeoutMs,
+      });
+      const ports = { clock: systemClock, timers: systemTimers, random: systemRandom };
+      current = new Region(
+        { ...ports, logger, database, replication, logs },
+        regionOptions(config, region),
+      );
+      await current.run(stop.signal);
+      await database.close();
+    }
+    await logs.close();
+  })();
+  return {
+    status,
+    stop: async () => {
+      stop.abort();
+      await work;
+      await admin.close();
+    },
+  };
+}
+
+function regionOptions(config: ClusterConfig, region: RegionId): RegionOptions {
+  const { replication, log } = config;
+  return {
+    region,
+    members: [...config.regions.keys()],
+    slot: slotName(config.cluster),
+    publication: 'everywrite',
+    origin: replication.origin,
+    heartbeatIntervalMs: replication.heartbeatIntervalMs,
+    lockTimeoutMs: replication.lockTimeoutMs,
+    fenceTimeoutMs: replication.fenceTimeoutMs,
+    maxBatchRows: replication.maxBatchRows,
+    maxInboxBytes: replication.maxInboxBytes,
+    maxUnpublishedBytes: replication.maxUnpublishedBytes,
+    indexMaxKeys: replication.indexMaxKeys,
+    // A claim of sync_interval: always is believed; "everywrite doctor" checks the server's version.
+    logTrailMs: trailMs({
+      serverVersion: log.syncAlways ? '2.10.0' : '0.0.0',
+      syncAlways: log.syncAlways,
+      syncIntervalMs: log.syncIntervalMs,
+    }),
+  };
+}
+
+function logStores(config: ClusterConfig, own: RegionConfig, logger: Logger): NatsLogStores {
+  const peerUrls: Record<string, string> = {};
+  for (const [peer, { nats }] of config.regions) {
+    if (peer !== own.region) peerUrls[peer] = own.peers.get(peer) ?? nats;
+  }
+  return new NatsLogStores({
+    cluster: config.cluster,
+    region: own.region,
+    localUrl: own.nats,
+    peerUrls,
+    limits: { replicas: config.log.replicas, streamBytesMax: config.log.maxBytes },
+    logger,
+  });
+}
+
+async function connectDatabase(
+  config: ClusterConfig,
+  own: RegionConfig,
+  logger: Logger,
+  signal: AbortSignal,
+  failed: (error: RegionStatus['error']) => void,
+): Promise<PgDatabase | null> {
+  const { connectTimeoutMs } = config.replication;
+  while (!signal.aborted) {
+    try {
+      return await PgDatabase.connect({
+        url: own.database,
+        cluster: config.cluster,
+        connectTimeoutMs,
+      });
+    } catch (error) {
+      if (!(error instanceof EverywriteError)) throw error;
+      logger.log('warn', 'database not reachable', { code: error.code, error: error.message });
+      failed({ code: error.code, message: error.message });
+      await systemTimers.sleep(DATABASE_RETRY_MS, signal);
+    }
+  }
+  return null;
+}
+
+function unstarted(region: RegionId, error: RegionStatus['error']): RegionStatus {
+  return {
+    region,
+    replica: '',
+    phase: 'starting',
+    error,
+    applied: {},
+    stable: {},
+    captured: 0,
+    unpublishedBytes: 0,
+    indexKeys: 0,
+    dirtyKeys: 0,
+    quarantined: 0,
+    counters: {
+      transactions: 0,
+      rows: 0,
+      slowRows: 0,
+      conflicts: 0,
+      lockTimeouts: 0,
+      batches: 0,
+      fences: 0,
+    },
+    origins: {},
+  };
+}
