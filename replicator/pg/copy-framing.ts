@@ -12,15 +12,14 @@ const KEEPALIVE_BYTES = 18;
 
 /** What the walsender puts around its messages inside CopyData. */
 export type CopyFrame =
-  | { readonly kind: 'data'; readonly walStart: Lsn; readonly bytes: Buffer }
+  | { readonly kind: 'data'; readonly walStart: Lsn; readonly messageAt: number }
   | { readonly kind: 'keepalive'; readonly walEnd: Lsn; readonly replyRequested: boolean };
 
-/** `bytes` of the result is a view into `chunk`. */
+/** The pgoutput message of a data frame is `chunk` from `messageAt` on: a view of it would cost too much. */
 export function readCopyFrame(chunk: Buffer): CopyFrame {
   const tag = chunk[0];
   if (tag === XLOG_DATA && chunk.byteLength >= XLOG_DATA_HEADER_BYTES) {
-    const bytes = chunk.subarray(XLOG_DATA_HEADER_BYTES);
-    return { kind: 'data', walStart: readLsn(chunk, 1), bytes };
+    return { kind: 'data', walStart: readLsn(chunk, 1), messageAt: XLOG_DATA_HEADER_BYTES };
   }
   if (tag === KEEPALIVE && chunk.byteLength >= KEEPALIVE_BYTES) {
     return { kind: 'keepalive', walEnd: readLsn(chunk, 1), replyRequested: chunk[17] !== 0 };

@@ -8,7 +8,7 @@ const FRAME_OVERHEAD_BYTES = 128;
 /**
  * Frames that arrived and were not taken yet. It copies: pg-protocol moves the rest of an incomplete
  * message to the front of the same buffer, over messages it has already handed out
- * (frame-queue.test.ts and replication-stream.pg.test.ts, "stays what it was").
+ * (replication-stream.pg.test.ts, "stays what it was").
  */
 export class FrameQueue {
   #frames: ReplicationFrame[] = [];
@@ -24,9 +24,10 @@ export class FrameQueue {
     return this.#frames.length === 0;
   }
 
-  pushData(walStart: Lsn, bytes: Buffer): void {
-    this.#frames.push({ kind: 'data', walStart, bytes: this.#copy(bytes) });
-    this.#heldBytes += bytes.byteLength + FRAME_OVERHEAD_BYTES;
+  /** The message is `chunk` from `start` on. */
+  pushData(walStart: Lsn, chunk: Buffer, start: number): void {
+    this.#frames.push({ kind: 'data', walStart, bytes: this.#copy(chunk, start) });
+    this.#heldBytes += chunk.byteLength - start + FRAME_OVERHEAD_BYTES;
   }
 
   pushKeepalive(walEnd: Lsn): void {
@@ -46,16 +47,16 @@ export class FrameQueue {
   }
 
   // Blocks, because an allocation per message costs more than its copy. Never used twice.
-  #copy(bytes: Buffer): Buffer {
-    const length = bytes.byteLength;
-    if (length > BLOCK_BYTES / 4) return Buffer.from(bytes);
+  #copy(chunk: Buffer, from: number): Buffer {
+    const length = chunk.byteLength - from;
+    if (length > BLOCK_BYTES / 4) return Buffer.from(chunk.subarray(from));
     if (this.#blockUsed + length > this.#block.byteLength) {
       this.#block = Buffer.allocUnsafeSlow(BLOCK_BYTES);
       this.#blockUsed = 0;
     }
     const start = this.#blockUsed;
     this.#blockUsed += length;
-    bytes.copy(this.#block, start);
+    chunk.copy(this.#block, start, from);
     return this.#block.subarray(start, start + length);
   }
 }

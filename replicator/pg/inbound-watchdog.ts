@@ -52,7 +52,7 @@ export class InboundWatchdog {
   isDead(listening: boolean): boolean {
     this.#silentBeats = this.#heard || !listening ? 0 : this.#silentBeats + 1;
     this.#heard = false;
-    const dead = this.#silentBeats > BEATS_PER_TIMEOUT * this.#patience.timeouts;
+    const dead = this.#silentBeats >= BEATS_PER_TIMEOUT * this.#patience.timeouts;
     if (!this.#enabled || !dead) return false;
     this.#patience.lost();
     return true;

@@ -4,8 +4,9 @@ import type { SocketConstructorOpts } from 'node:net';
 /** More socket reads than this within a millisecond, and reading rests. */
 const BUSY_READS = 16;
 const REST_MS = 1;
-/** A read after a rest that brings less than this: the flood is over. */
-const FLOOD_BYTES = 4096;
+/** So many rests in a row that brought less than so much: the flood is over. */
+const POOR_READS_MAX = 3;
+const POOR_READ_BYTES = 4096;
 /** Node's read size: a read that fills it left more in the kernel, so there is no point in a rest. */
 const FULL_READ_BYTES = 65_536;
 
@@ -35,6 +36,7 @@ export class ReadGate {
   readonly #socket: Pausable;
   #windowStartMs = 0;
   #windowReads = 0;
+  #poorReads = 0;
   #flood = false;
   #rest: NodeJS.Timeout | null = null;
   #full = false;
@@ -56,15 +58,9 @@ export class ReadGate {
   }
 
   afterRead(bytes: number): void {
-    const now = performance.now();
-    if (now - this.#windowStartMs > REST_MS) {
-      this.#windowStartMs = now;
-      this.#windowReads = 0;
-      this.#flood &&= bytes >= FLOOD_BYTES;
-    }
-    this.#windowReads += 1;
-    this.#flood ||= this.#windowReads > BUSY_READS;
-    if (!this.#flood || bytes >= FULL_READ_BYTES || this.#rest !== null) return;
+    if (this.#flood) this.#flood = this.#isStillFlood(bytes);
+    else this.#flood = this.#isFlood();
+    if (!this.#flood || bytes >= FULL_READ_BYTES || this.#rest !== null || this.#closed) return;
     this.#rest = setTimeout(() => {
       this.#rest = null;
       this.#settle();
@@ -76,6 +72,23 @@ export class ReadGate {
     if (this.#rest !== null) clearTimeout(this.#rest);
     this.#rest = null;
     this.#closed = true;
+  }
+
+  #isFlood(): boolean {
+    const now = performance.now();
+    if (now - this.#windowStartMs > REST_MS) {
+      this.#windowStartMs = now;
+      this.#windowReads = 0;
+    }
+    this.#windowReads += 1;
+    this.#poorReads = 0;
+    return this.#windowReads > BUSY_READS;
+  }
+
+  // The first read after pause() is the one chunk that was still on its way, so one poor read says nothing.
+  #isStillFlood(bytes: number): boolean {
+    this.#poorReads = bytes < POOR_READ_BYTES ? this.#poorReads + 1 : 0;
+    return this.#poorReads < POOR_READS_MAX;
   }
 
   #settle(): void {

@@ -9,6 +9,7 @@ import { readStreamFacts, startStatement } from '#replicator/pg/start-replicatio
 import type { StreamFacts } from '#replicator/pg/start-replication.ts';
 
 const NOT_IN_PREREQUISITE_STATE = '55000';
+const GOODBYE_MS = 250;
 
 /** What happens on the socket, in order. `onEnd` comes once, and last. */
 export interface SocketEvents {
@@ -23,6 +24,8 @@ export interface SocketEvents {
 interface WireConnection extends EventEmitter {
   readonly stream: Duplex;
   sendCopyFromChunk(chunk: Buffer): void;
+  /** Sends Terminate. */
+  end(): void;
 }
 
 /**
@@ -80,14 +83,15 @@ export class ReplicationSocket {
     this.#plugin.connection().sendCopyFromChunk(payload);
   }
 
-  /** Does not say goodbye: the server would first send everything it still has. */
+  /** Within GOODBYE_MS, whatever the server does. */
   close(): Promise<void> {
     this.#closing ??= this.#close();
     return this.#closing;
   }
 
   async #close(): Promise<void> {
-    this.#plugin.connectionOrNull()?.stream.destroy();
+    const connection = this.#plugin.connectionOrNull();
+    if (connection !== null) await sayGoodbye(connection);
     await this.#service.destroy();
     // `destroy` took the listeners away, and an 'error' without one would end the process.
     this.#service.on('error', () => {});
@@ -139,6 +143,22 @@ class TakeoverPlugin extends PgoutputPlugin {
     connection.stream.on('data', (read: Buffer) => this.#events.onRead(read.byteLength));
     await client.query(startStatement(this.#options));
   }
+}
+
+/**
+ * Reads on until the server has taken Terminate: closing with data unread resets the connection, and the
+ * server may then miss the confirmation sent just before ("back to back" caught that).
+ */
+async function sayGoodbye(connection: WireConnection): Promise<void> {
+  const { stream } = connection;
+  if (stream.destroyed) return;
+  const { promise: closed, resolve } = Promise.withResolvers<void>();
+  stream.once('close', resolve);
+  const impatience = setTimeout(() => stream.destroy(), GOODBYE_MS);
+  connection.end();
+  stream.resume();
+  await closed;
+  clearTimeout(impatience);
 }
 
 function publicationGap(warning = 'publication skipped'): EverywriteError {

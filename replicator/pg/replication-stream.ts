@@ -86,7 +86,7 @@ class Inbox implements SocketEvents {
     if (this.#end !== null) return;
     try {
       const frame = readCopyFrame(chunk);
-      if (frame.kind === 'data') this.queue.pushData(frame.walStart, frame.bytes);
+      if (frame.kind === 'data') this.queue.pushData(frame.walStart, chunk, frame.messageAt);
       else this.queue.pushKeepalive(frame.walEnd);
       this.#replyOwed ||= frame.kind === 'keepalive' && frame.replyRequested;
     } catch (error) {
@@ -173,6 +173,7 @@ class PgReplicationStream implements ReplicationStream {
     this.#acker.beat(true);
     const listening = !this.#gate.isFull && this.#inbox.queue.isEmpty;
     if (!this.#watchdog.isDead(listening)) return;
+    clearInterval(this.#beats);
     this.#inbox.end(
       new EverywriteError({
         code: 'DATABASE_UNREACHABLE',
