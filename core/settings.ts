@@ -18,4 +18,6 @@ export interface TableSettings {
   readonly key: readonly string[];
   /** Only columns that are not `lww`. */
   readonly columns: Readonly<Record<string, ColumnTypeName>>;
+  /** Stored generated columns: in the stream (a full old row has them), but nobody wrote them. */
+  readonly generated: readonly string[];
 }

@@ -46,7 +46,8 @@ export function selectTables(
     }
     const types = columnTypes(table, columns);
     problems.push(...types.problems);
-    replicated.push({ table, settings: { key, columns: types.columns } });
+    const generated = table.columns.filter((c) => c.generated === 'stored').map(({ name }) => name);
+    replicated.push({ table, settings: { key, columns: types.columns, generated } });
   }
   return { replicated, leftOut, problems };
 }
@@ -59,7 +60,10 @@ export function settingsTables(
   return Object.fromEntries(
     entries
       .toSorted(([left], [right]) => byCodeUnit(left, right))
-      .map(([id, { key, columns }]) => [id, { key, columns: sorted(columns) }]),
+      .map(([id, { key, columns, generated }]) => [
+        id,
+        { key, columns: sorted(columns), generated },
+      ]),
   );
 }
 

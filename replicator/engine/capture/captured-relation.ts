@@ -8,7 +8,13 @@ import type { RelationMessage } from '#replicator/engine/pgoutput/message.ts';
 
 /** What a relation of the stream is to capture. */
 export type CapturedRelation =
-  | { readonly kind: 'user'; readonly relation: Relation; readonly types: readonly ColumnType[] }
+  | {
+      readonly kind: 'user';
+      readonly relation: Relation;
+      readonly types: readonly ColumnType[];
+      /** Positions in the stream's tuples that `relation` keeps; null when all. */
+      readonly kept: readonly number[] | null;
+    }
   /** everywrite.applied: where apply's transactions became visible. */
   | { readonly kind: 'marker'; readonly message: RelationMessage }
   | { readonly kind: 'settings'; readonly message: RelationMessage }
@@ -29,15 +35,23 @@ export function captureRelation(
   const table = settings.tables[id];
   if (table === undefined) return { kind: 'ignored' };
   // The key comes from the settings: under REPLICA IDENTITY FULL every column claims to be part of it.
+  const generated = new Set(table.generated ?? []);
+  const kept: number[] = [];
+  message.columns.forEach((column, at) => {
+    if (!generated.has(column.name)) kept.push(at);
+  });
+  const columns = message.columns
+    .filter(({ name }) => !generated.has(name))
+    .map(({ name, typeOid }) => ({ name, typeOid }));
   const keyColumns = table.key.map((name) => {
-    const at = message.columns.findIndex((column) => column.name === name);
+    const at = columns.findIndex((column) => column.name === name);
     if (at < 0) throw keyGone(id, name);
     return at;
   });
-  const columns = message.columns.map(({ name, typeOid }) => ({ name, typeOid }));
   const types = columns.map((column) => columnType(table.columns[column.name]));
   const relation = { schema: message.schema, name: message.name, columns, keyColumns };
-  return { kind: 'user', relation, types };
+  const all = kept.length === message.columns.length;
+  return { kind: 'user', relation, types, kept: all ? null : kept };
 }
 
 function keyGone(id: string, column: string): EverywriteError {

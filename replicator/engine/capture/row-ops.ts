@@ -14,13 +14,15 @@ import type {
 
 type UserRelation = Extract<CapturedRelation, { kind: 'user' }>;
 
-export function insertOp({ relation }: UserRelation, message: InsertMessage): InsertOp {
-  const values = complete(relation, message.values, null);
+export function insertOp(target: UserRelation, message: InsertMessage): InsertOp {
+  const { relation } = target;
+  const values = complete(target, message.values, null);
   return { kind: 'insert', relation, key: rowKey(relation, values), values };
 }
 
-export function deleteOp({ relation }: UserRelation, message: DeleteMessage): DeleteOp {
-  const values = complete(relation, fullRow(relation, message.oldValues), null);
+export function deleteOp(target: UserRelation, message: DeleteMessage): DeleteOp {
+  const { relation } = target;
+  const values = complete(target, fullRow(relation, message.oldValues), null);
   return { kind: 'delete', relation, key: rowKey(relation, values), values };
 }
 
@@ -30,9 +32,9 @@ export function deleteOp({ relation }: UserRelation, message: DeleteMessage): De
  */
 export function updateOps(target: UserRelation, message: UpdateMessage): readonly KeyedOp[] {
   const { relation, types } = target;
-  const before = complete(relation, fullRow(relation, message.oldValues), null);
+  const before = complete(target, fullRow(relation, message.oldValues), null);
   // A large value that was not touched is not sent again; the old row has it.
-  const after = complete(relation, message.values, before);
+  const after = complete(target, message.values, before);
   const key = rowKey(relation, after);
   const oldKey = rowKey(relation, before);
   if (key !== oldKey) {
@@ -56,10 +58,11 @@ export function updateOps(target: UserRelation, message: UpdateMessage): readonl
 }
 
 function complete(
-  relation: UserRelation['relation'],
-  tuple: Tuple,
+  { relation, kept }: UserRelation,
+  sent: Tuple,
   before: readonly PgText[] | null,
 ): readonly PgText[] {
+  const tuple = kept === null ? sent : kept.map((at) => sent[at] ?? null);
   // The common row has no unchanged value: then the decoder's array serves as it is.
   if (isComplete(tuple)) return tuple;
   return tuple.map((cell, at) => {
