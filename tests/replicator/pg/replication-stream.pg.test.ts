@@ -192,7 +192,8 @@ describe.each(versions.filter((each) => !each.skip))('PostgreSQL $version', (opt
       await reader.next('insert');
       const started = performance.now();
       await reader.stream.close();
-      expect(performance.now() - started).toBeLessThan(200);
+      // A walsender that pours a transaction does not look at what we say; then the bound of close() counts.
+      expect(performance.now() - started).toBeLessThan(1000);
       const rest = reader.stream[Symbol.asyncIterator]();
       expect(await rest.next()).toEqual({ done: true, value: undefined });
       await db.untilIdle();
