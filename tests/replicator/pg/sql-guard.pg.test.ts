@@ -111,10 +111,12 @@ test.each([
           };
     await using local = await localTransaction(sql);
     const writing = context.apply.flight([BEGIN, write]);
+    writing.catch(() => {});
     await untilWaiting();
     await local.commit();
-    expect(counts(await writing)).toEqual([1]);
+    const changed = counts(await writing);
     await context.apply.flight([{ kind: 'commit' }]);
+    expect(changed).toEqual([1]);
     expect(await context.value('SELECT item FROM item WHERE id = 1')).toBe(left);
   }
 });
@@ -150,5 +152,8 @@ async function localTransaction(
 
 async function untilWaiting(): Promise<void> {
   const waiting = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'";
-  while ((await context.value(waiting)) === '0') await sleep(5);
+  for (let look = 0; (await context.value(waiting)) === '0'; look += 1) {
+    if (look > 400) throw new Error('nobody waits for a lock');
+    await sleep(5);
+  }
 }
