@@ -8,7 +8,7 @@ export interface Write {
 export type IsStable = (by: TransactionHeader) => boolean;
 
 /** Two concurrent writes that cannot both stand. */
-interface Pair {
+export interface Pair {
   readonly left: TransactionHeader;
   readonly right: TransactionHeader;
 }
@@ -29,11 +29,12 @@ export interface Rivalry<W extends Write> {
  */
 export class Frontier<W extends Write> {
   readonly writes: readonly W[];
-  readonly #pairs: readonly Pair[];
+  /** Open pairs; for the codec. */
+  readonly pairs: readonly Pair[];
 
   constructor(writes: readonly W[], pairs: readonly Pair[] = []) {
     this.writes = writes;
-    this.#pairs = pairs;
+    this.pairs = pairs;
   }
 
   fold(next: W, rivalry: Rivalry<W>): Frontier<W> {
@@ -44,8 +45,8 @@ export class Frontier<W extends Write> {
       if (happenedBefore(by, other.by)) return this;
       standing.push(other);
     }
-    if (standing.length === 0 && this.#pairs.length === 0) return new Frontier<W>([next]);
-    const pairs = this.#pairs.filter((pair) => !carriedOn(pair, by, rivalry));
+    if (standing.length === 0 && this.pairs.length === 0) return new Frontier<W>([next]);
+    const pairs = this.pairs.filter((pair) => !carriedOn(pair, by, rivalry));
     for (const rival of standing) {
       if (!rivalry.contradict(rival, next)) continue;
       rivalry.open(rival, next);
@@ -56,7 +57,7 @@ export class Frontier<W extends Write> {
 
   /** The same writes with other particulars. */
   map(change: (write: W) => W): Frontier<W> {
-    return new Frontier<W>(this.writes.map(change), this.#pairs);
+    return new Frontier<W>(this.writes.map(change), this.pairs);
   }
 
   /**
@@ -65,9 +66,9 @@ export class Frontier<W extends Write> {
    */
   prune(isStable: IsStable): Frontier<W> | null {
     const needed = ({ left, right }: Pair): boolean => !isStable(left) || !isStable(right);
-    const pairs = this.#pairs.filter(needed);
+    const pairs = this.pairs.filter(needed);
     if (pairs.length === 0 && this.writes.every((write) => isStable(write.by))) return null;
-    return pairs.length === this.#pairs.length ? this : new Frontier<W>(this.writes, pairs);
+    return pairs.length === this.pairs.length ? this : new Frontier<W>(this.writes, pairs);
   }
 }
 

@@ -3,8 +3,9 @@ import { expect, test } from 'vitest';
 import { compareStamps, formatDot } from '#core/transaction.ts';
 import type { TransactionHeader } from '#core/transaction.ts';
 import type { ConflictSink } from '#conflict/conflict-sink.ts';
+import { decodeState, encodeState } from '#conflict/key-state-codec.ts';
 import { KeyState } from '#conflict/key-state.ts';
-import { causalOrder, draws, play } from '#tests/conflict/history.ts';
+import { causalOrder, draws, play, RELATION } from '#tests/conflict/history.ts';
 import type { HistoryStep } from '#tests/conflict/history.ts';
 
 const COLUMNS = ['id', 'a', 'b', 'n'];
@@ -124,3 +125,24 @@ function storedAfter(
   }
   return value;
 }
+
+test('a state written out and read back goes on as if it had stayed', () => {
+  fc.assert(
+    fc.property(draws, fc.nat(), (steps, cut) => {
+      const history = causalOrder(play(steps), () => 0);
+      const at = history.length === 0 ? 0 : cut % (history.length + 1);
+      const numbers = { numberOf: () => 0, relation: () => RELATION };
+      const whole = new Recorder();
+      const parted = new Recorder();
+      const older = foldAll(history.slice(0, at), parted);
+      const stored = decodeState(encodeState(older, numbers), numbers);
+      const later = history.slice(at).reduce((s, { by, op }) => s.fold(by, op, parted), stored);
+      const direct = foldAll(history, whole);
+      expect(summary(later)).toEqual(summary(direct));
+      expect([...parted.open].toSorted()).toEqual([...whole.open].toSorted());
+      const names = later.latest.map(formatDot).toSorted();
+      expect(names).toEqual(direct.latest.map(formatDot).toSorted());
+    }),
+    { numRuns: 2000 },
+  );
+});
