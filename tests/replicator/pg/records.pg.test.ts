@@ -119,7 +119,7 @@ describe.each([
     );
     expect(await ask({ kind: 'readQuarantine' })).toEqual({
       kind: 'quarantined',
-      rows: [{ relation: 'public.t', key: COMPOSITE }],
+      rows: [{ ...row, wanted: '{"a":"1"}' }],
     });
     await ask({ kind: 'clearQuarantine', rows: [row] });
     expect(await ask({ kind: 'readQuarantine' })).toEqual({ kind: 'quarantined', rows: [] });
