@@ -5,7 +5,7 @@ import { epochOf, regionOf } from '#core/region.ts';
 import type { ReplicaId } from '#core/region.ts';
 import type { PgText, Relation } from '#core/relation.ts';
 import type { RowKey } from '#core/row-key.ts';
-import type { Cell, InsertOp, RowOp, TransactionHeader } from '#core/transaction.ts';
+import type { Cell, DeleteOp, InsertOp, RowOp, TransactionHeader } from '#core/transaction.ts';
 import { formatVector, parseVector } from '#core/version-vector.ts';
 import { ColumnState } from '#conflict/column-state.ts';
 import type { Assignment, DeltaList } from '#conflict/column-state.ts';
@@ -44,13 +44,15 @@ export function encodeState(state: KeyState, numbers: RelationNumbers): EncodedS
     deltasOf(column.deltas).map(({ by, cell }) => [at(by), cell.kind, cell.amount]),
   ]);
   const insert = state.insert === null ? null : [at(state.insert.by), op(state.insert.op)];
-  const rest = [state.births.map(at), state.latest.map(at)];
+  const { deletion } = state;
+  const death = deletion === null ? null : [at(deletion.by), op(deletion.op)];
+  const rest = [state.births.map(at), state.latest.map(at), death];
   const body = [claims, pairs(state.claims), columns, insert, ...rest];
   return [headers.map(encodeHeader), ...body];
 }
 
 export function decodeState(encoded: EncodedState, numbers: RelationNumbers): KeyState {
-  const [headerRows, claims, claimPairs, columns, insert, births, latest] =
+  const [headerRows, claims, claimPairs, columns, insert, births, latest, death] =
     encoded as readonly Fields[];
   const headers = (headerRows ?? []).map((row) => decodeHeader(row as Fields));
   const at = (index: unknown): TransactionHeader => must(headers[Number(index)], 'header');
@@ -82,6 +84,10 @@ export function decodeState(encoded: EncodedState, numbers: RelationNumbers): Ke
       insert === null || insert === undefined
         ? null
         : { by: at(insert[0]), op: decodeOp(insert[1] as Fields, numbers) as InsertOp },
+    deletion:
+      death === null || death === undefined
+        ? null
+        : { by: at(death[0]), op: decodeOp(death[1] as Fields, numbers) as DeleteOp },
     births: (births ?? []).map(at),
     latest: (latest ?? []).map(at),
   });

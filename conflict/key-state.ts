@@ -1,6 +1,6 @@
 import type { PgText, Relation } from '#core/relation.ts';
-import { happenedBefore } from '#core/transaction.ts';
-import type { InsertOp, RowOp, TransactionHeader, UpdateOp } from '#core/transaction.ts';
+import { compareStamps, happenedBefore } from '#core/transaction.ts';
+import type { DeleteOp, InsertOp, RowOp, TransactionHeader, UpdateOp } from '#core/transaction.ts';
 import { ColumnState } from '#conflict/column-state.ts';
 import type { Assignment } from '#conflict/column-state.ts';
 import type { ConflictSink } from '#conflict/conflict-sink.ts';
@@ -15,10 +15,16 @@ interface Birth {
   readonly op: InsertOp;
 }
 
+interface Death {
+  readonly by: TransactionHeader;
+  readonly op: DeleteOp;
+}
+
 interface Parts {
   readonly claims: Frontier<Claim>;
   readonly columns: readonly ColumnState[];
   readonly insert: Birth | null;
+  readonly deletion: Death | null;
   readonly births: readonly TransactionHeader[];
   readonly latest: readonly TransactionHeader[];
 }
@@ -35,6 +41,11 @@ export class KeyState {
   readonly columns: readonly ColumnState[];
   /** The only unstable insert, unexpanded: most rows are inserted and not touched while unstable. */
   readonly insert: Birth | null;
+  /**
+   * The greatest unstable delete, kept after its claim is superseded: a peer where the row survived goes
+   * on updating it, and here it must come back whole.
+   */
+  readonly deletion: Death | null;
   /** Every unstable insert's transaction: which incarnation of the row a writer saw. */
   readonly births: readonly TransactionHeader[];
   /** Newest transaction per replica that touched this row: tells late operations. */
@@ -44,6 +55,7 @@ export class KeyState {
     this.claims = parts.claims;
     this.columns = parts.columns;
     this.insert = parts.insert;
+    this.deletion = parts.deletion;
     this.births = parts.births;
     this.latest = parts.latest;
   }
@@ -52,6 +64,7 @@ export class KeyState {
     claims: new Frontier<Claim>([]),
     columns: [],
     insert: null,
+    deletion: null,
     births: [],
     latest: [],
   });
@@ -61,6 +74,7 @@ export class KeyState {
       claims: this.claims.fold(claimOf(by, op, this.births), claimRivalry(sink)),
       columns: this.columns,
       insert: this.insert,
+      deletion: op.kind === 'delete' ? laterDeath(this.deletion, { by, op }) : this.deletion,
       births: op.kind === 'insert' ? [...this.births, by] : this.births,
       latest: withLatest(this.latest, by),
     };
@@ -107,12 +121,13 @@ export class KeyState {
   /** The whole row, from operations alone; null when no insert or delete carries an image. */
   image(columns: readonly string[]): readonly PgText[] | null {
     if (this.insert !== null) return columns.map((name) => this.project(name, null, null));
-    const source = this.claims.writes.find((claim) => claim.op.kind === 'delete');
-    if (source === undefined || source.op.kind !== 'delete') return this.#imageOfColumns(columns);
-    const { relation, values } = source.op;
+    // Column states alone are a whole row only right after an insert: later some are forgotten.
+    const whole = columns.every((name) => this.column(name)?.winner() !== undefined);
+    if (whole || this.deletion === null) return whole ? this.#rowOfColumns(columns) : null;
+    const { by, op } = this.deletion;
     return columns.map((name) => {
-      const at = relation.columns.findIndex((column) => column.name === name);
-      return this.project(name, at < 0 ? null : (values[at] ?? null), source.by);
+      const at = op.relation.columns.findIndex((column) => column.name === name);
+      return this.project(name, at < 0 ? null : (op.values[at] ?? null), by);
     });
   }
 
@@ -121,14 +136,15 @@ export class KeyState {
     const claims = this.claims.prune(isStable);
     // The image of a row that may come back is the deletion's, plus what that deleter had not seen.
     // Some of that may be stable by now and is needed all the same.
-    if (claims !== null && mayRevive(claims.writes)) return this;
+    const doubtful = this.deletion !== null && !isStable(this.deletion.by);
+    if (doubtful || (claims !== null && mayRevive(claims.writes))) return this;
     const columns = this.columns.map((c) => c.prune(isStable)).filter((c) => c !== null);
     const insert = this.insert !== null && !isStable(this.insert.by) ? this.insert : null;
     if (claims === null && columns.length === 0 && insert === null) return null;
     const latest = this.latest.filter((by) => !isStable(by));
     const births = this.births.filter((by) => !isStable(by));
     const settled = claims ?? new Frontier<Claim>([]);
-    return new KeyState({ claims: settled, columns, insert, births, latest });
+    return new KeyState({ claims: settled, columns, insert, deletion: null, births, latest });
   }
 
   #foldInsert(birth: Birth, parts: Parts, sink: ConflictSink): KeyState {
@@ -173,16 +189,18 @@ export class KeyState {
     return new ColumnState(name, inserted, null);
   }
 
-  // After a second insert every column is expanded, and together they are the row.
-  #imageOfColumns(columns: readonly string[]): readonly PgText[] | null {
-    const inserted = this.columns.some((c) => c.assignments.writes.some((a) => a.fromInsert));
-    return inserted ? columns.map((name) => this.project(name, null, null)) : null;
+  #rowOfColumns(columns: readonly string[]): readonly PgText[] {
+    return columns.map((name) => this.project(name, null, null));
   }
 }
 
 /** Positions of the key columns in `columns`, for callers that build statements. */
 export function keyNames(relation: Relation): readonly string[] {
   return relation.keyColumns.map((position) => relation.columns[position]?.name ?? '');
+}
+
+function laterDeath(known: Death | null, next: Death): Death {
+  return known !== null && compareStamps(known.by, next.by) > 0 ? known : next;
 }
 
 function withLatest(

@@ -152,6 +152,7 @@ function unstarted(region: RegionId, error: RegionStatus['error']): RegionStatus
     captured: 0,
     unpublishedBytes: 0,
     indexKeys: 0,
+    spilledKeys: 0,
     dirtyKeys: 0,
     quarantined: 0,
     counters: {

@@ -190,10 +190,12 @@ export interface SpilledKey {
   readonly state: Uint8Array;
 }
 
-/** Reads and removes. */
+/** Reads and removes: these keys, or everything of a table. */
 export interface LoadSpillStatement {
   readonly kind: 'loadSpill';
-  readonly keys: readonly { readonly relation: string; readonly key: string }[];
+  readonly keys: readonly { readonly relation: string; readonly key: string }[] | null;
+  /** Relation id, when `keys` is null. */
+  readonly table: string | null;
 }
 
 /** pg_current_snapshot(), 64-bit ids as PostgreSQL prints them. */

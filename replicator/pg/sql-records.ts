@@ -181,11 +181,20 @@ export function spill(statement: SpillStatement): Rendered {
 
 export function loadSpill(statement: LoadSpillStatement): Rendered {
   const parameters = new SqlParameters();
-  const match = matchNamed(parameters, statement.keys);
-  const query = parameters.query(
-    `DELETE FROM everywrite.index_spill t USING ${parameters.source()} WHERE ${match} ` +
-      'RETURNING t.relation, t.key, t.state',
-  );
+  const returning = 'RETURNING t.relation, t.key, t.state';
+  const query =
+    statement.keys === null
+      ? prepared(`DELETE FROM everywrite.index_spill t WHERE t.relation = $1 ${returning}`, [
+          statement.table,
+        ])
+      : parameters.query(
+          withSource(
+            parameters,
+            statement.keys,
+            (source, match) =>
+              `DELETE FROM everywrite.index_spill t USING ${source} WHERE ${match} ${returning}`,
+          ),
+        );
   return {
     queries: [query],
     read: ([answer]) => ({
@@ -193,6 +202,15 @@ export function loadSpill(statement: LoadSpillStatement): Rendered {
       rows: must(answer, 'answer').rows.map(readSpilled),
     }),
   };
+}
+
+function withSource(
+  parameters: SqlParameters,
+  keys: readonly { readonly relation: string; readonly key: string }[],
+  text: (source: string, match: string) => string,
+): string {
+  const match = matchNamed(parameters, keys);
+  return text(parameters.source(), match);
 }
 
 function readSpilled([relation, key, state]: readonly PgText[]): SpilledKey {

@@ -55,6 +55,7 @@ test('every causal order of arrival gives the same row and the same open conflic
       );
       const second = foldAll(causalOrder(history, choose), recorders[1]);
       expect(summary(second)).toEqual(summary(first));
+      if (first.alive() === true) expect(first.image(COLUMNS)).not.toBeNull();
       expect([...recorders[1].open].toSorted()).toEqual([...recorders[0].open].toSorted());
     }),
     { numRuns: 2000 },

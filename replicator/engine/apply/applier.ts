@@ -3,7 +3,7 @@ import { witnessHlc } from '#core/hlc.ts';
 import type { Hlc } from '#core/hlc.ts';
 import type { Clock, Timers } from '#core/ports.ts';
 import type { RegionId, ReplicaId } from '#core/region.ts';
-import { sequenceOf } from '#core/version-vector.ts';
+import { EMPTY_VECTOR, sequenceOf } from '#core/version-vector.ts';
 import type { VersionVector } from '#core/version-vector.ts';
 import type { ApplyContext } from '#replicator/engine/apply/apply-context.ts';
 import { ApplyTransaction } from '#replicator/engine/apply/apply-transaction.ts';
@@ -11,6 +11,7 @@ import type { ApplyReport } from '#replicator/engine/apply/apply-transaction.ts'
 import { planBatch } from '#replicator/engine/apply/batch.ts';
 import { ConflictBuffer } from '#replicator/engine/apply/conflict-buffer.ts';
 import type { Inbox, Selection } from '#replicator/engine/apply/inbox.ts';
+import type { KeyName } from '#replicator/engine/index/spill.ts';
 import type { StabilityMatrix } from '#replicator/engine/index/stability.ts';
 import type { DirtyKey } from '#replicator/engine/index/unstable-index.ts';
 import type { Database, DatabaseSession } from '#replicator/engine/database-port.ts';
@@ -56,7 +57,7 @@ export class Applier {
     batches: 0,
   };
   /** Conflicts that capture found when it folded own operations. */
-  readonly pending = new ConflictBuffer();
+  readonly pending: ConflictBuffer;
   readonly #context: ApplyContext;
   readonly #database: Database;
   readonly #inbox: Inbox;
@@ -65,6 +66,7 @@ export class Applier {
   readonly #options: ApplierOptions;
   #applied: AppliedState;
   #ownSequence = 0;
+  #captured: VersionVector = EMPTY_VECTOR;
   #inFlight: ApplyTransaction | null = null;
   #session: DatabaseSession | null = null;
   #rowLimit: number;
@@ -81,7 +83,9 @@ export class Applier {
     ports: { readonly clock: Clock; readonly timers: Timers },
     applied: AppliedState,
     options: ApplierOptions,
+    pending: ConflictBuffer,
   ) {
+    this.pending = pending;
     this.#context = context;
     this.#database = database;
     this.#inbox = inbox;
@@ -107,8 +111,9 @@ export class Applier {
   }
 
   /** Capture has folded its own transactions up to here: peers' dependencies on them are met. */
-  captured(sequence: number): void {
+  captured(sequence: number, markers: VersionVector): void {
     this.#ownSequence = sequence;
+    this.#captured = markers;
     this.#inbox.arrived.raise();
   }
 
@@ -122,6 +127,7 @@ export class Applier {
   async run(signal: AbortSignal): Promise<void> {
     try {
       while (!signal.aborted) {
+        await this.#keepRoom();
         const selection = this.#select();
         const dirty = this.#context.index.dirtyKeys(DIRTY_PER_BATCH);
         const idle = selection.transactions.length === 0 && dirty.length === 0;
@@ -134,6 +140,13 @@ export class Applier {
     } finally {
       await this.#drop();
     }
+  }
+
+  /** Between batches only: what a decision was made from must stay. */
+  async #keepRoom(): Promise<void> {
+    const { spill } = this.#context;
+    if (spill.isNeeded) await spill.relieve(this.#captured);
+    else if (spill.count > 0) await spill.settle(this.#matrix.stable());
   }
 
   #select(): Selection {
@@ -172,7 +185,8 @@ export class Applier {
   }
 
   async #apply(selection: Selection, dirty: readonly DirtyKey[]): Promise<ApplyReport> {
-    const { index } = this.#context;
+    const { index, spill } = this.#context;
+    if (spill.count > 0) await this.#unspill(selection, dirty);
     const { generation } = this.#applied;
     let { hlc } = this.#applied;
     for (const transaction of selection.transactions) hlc = witnessHlc(hlc, transaction.hlc);
@@ -196,6 +210,17 @@ export class Applier {
     } finally {
       this.#inFlight = null;
     }
+  }
+
+  async #unspill(selection: Selection, dirty: readonly DirtyKey[]): Promise<void> {
+    const names: KeyName[] = [...dirty];
+    for (const { ops } of selection.transactions) {
+      for (const op of ops) {
+        if (op.kind === 'truncate') await this.#context.spill.loadTable(op.relation);
+        else names.push(op);
+      }
+    }
+    await this.#context.spill.load(names);
   }
 
   #observe(selection: Selection): void {

@@ -3,6 +3,7 @@ import type { Fence } from '#replicator/engine/apply/fence.ts';
 import type { KnownVersions } from '#replicator/engine/apply/known-versions.ts';
 import type { LocalTables } from '#replicator/engine/apply/local-tables.ts';
 import type { Quarantine } from '#replicator/engine/apply/quarantine.ts';
+import type { Spill } from '#replicator/engine/index/spill.ts';
 import type { UnstableIndex } from '#replicator/engine/index/unstable-index.ts';
 
 /** What an apply transaction works with; all of it belongs to one server incarnation. */
@@ -12,6 +13,7 @@ export interface ApplyContext {
   readonly tables: LocalTables;
   readonly quarantine: Quarantine;
   readonly fence: Fence;
+  readonly spill: Spill;
   readonly logger: Logger;
   readonly useOrigin: boolean;
   readonly lockTimeoutMs: number;

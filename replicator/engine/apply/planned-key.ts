@@ -63,7 +63,8 @@ export function fencedAction(
   const alive = state.alive() ?? (row !== null || quarantined !== null);
   if (!alive) return { kind: row === null ? 'none' : 'delete' };
   if (row === null) {
-    if (quarantined === null) return insertAction(state, columns);
+    const whole = quarantined !== null && columns.every((name) => quarantined.has(name));
+    if (!whole) return insertAction(state, columns);
     const value = (name: string): PgText =>
       projectStored(state, ops, name, quarantined.get(name) ?? null);
     return { kind: 'insert', values: new Map(columns.map((name) => [name, value(name)])) };
@@ -71,7 +72,7 @@ export function fencedAction(
   const writes = new Map<string, NonNullable<ColumnWrite>>();
   columns.forEach((name, at) => {
     const stored = row.values[at] ?? null;
-    const base = quarantined === null ? stored : (quarantined.get(name) ?? null);
+    const base = quarantined?.has(name) === true ? (quarantined.get(name) ?? null) : stored;
     const wanted = projectStored(state, ops, name, base);
     if (wanted !== stored) writes.set(name, { kind: 'set', value: wanted });
   });

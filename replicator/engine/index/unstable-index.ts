@@ -19,6 +19,9 @@ export interface Slot {
   /** Counts own folds and prunes: a decision made on an older count is stale. */
   ownFolds: number;
   changes: number;
+  /** Operations folded while an older part of the state may lie in the spill; null when none does. */
+  since: { readonly by: TransactionHeader; readonly op: RowOp }[] | null;
+  evicted: boolean;
 }
 
 interface RelationIndex {
@@ -44,6 +47,9 @@ export class UnstableIndex {
   /** Per replica, in sequence order: which slots its transactions touched. */
   readonly #touched = new Map<ReplicaId, { readonly sequence: number; readonly slots: Slot[] }[]>();
   readonly #dirty = new Map<string, DirtyKey>();
+  /** Slots that came back from the spill: their transactions' entries in #touched are gone. */
+  readonly #returned = new Set<Slot>();
+  #spilling = false;
   #size = 0;
 
   constructor(own: ReplicaId) {
@@ -147,8 +153,82 @@ export class UnstableIndex {
       }
       if (done > 0) queue.splice(0, done);
     }
+    for (const slot of this.#returned) settled.add(slot);
     for (const table of this.#relations.values()) this.#pruneTruncates(table, isStable);
     for (const slot of settled) this.#pruneSlot(slot, isStable);
+  }
+
+  /**
+   * Up to `limit` slots to put aside, oldest first: nothing in doubt, and nothing that a local write
+   * still to be captured could turn out not to have seen (`captured` is what capture's markers cover).
+   */
+  evictable(limit: number, captured: VersionVector): readonly Slot[] {
+    const slots: Slot[] = [];
+    for (const [id, table] of this.#relations) {
+      for (const slot of table.slots.values()) {
+        if (slots.length >= limit) return slots;
+        const seen = slot.state.latest.every(
+          ({ replica, sequence }) =>
+            replica === this.#own || sequenceOf(captured, replica) >= sequence,
+        );
+        if (seen && !this.#dirty.has(`${id}\u0000${slot.key}`)) slots.push(slot);
+      }
+    }
+    return slots;
+  }
+
+  /** From now on a new slot may have an older part in the spill. */
+  beginSpilling(): void {
+    this.#spilling = true;
+  }
+
+  /** The spill is empty, or all of it is stable: no slot has an older part any more. */
+  endSpilling(): void {
+    this.#spilling = false;
+    for (const table of this.#relations.values()) {
+      for (const slot of table.slots.values()) slot.since = null;
+    }
+  }
+
+  /** Takes slots out of memory that are in the spill as they are. */
+  evict(slots: readonly Slot[]): void {
+    for (const slot of slots) {
+      slot.evicted = true;
+      this.#returned.delete(slot);
+      if (this.#relations.get(relationId(slot.relation))?.slots.delete(slot.key) === true) {
+        this.#size--;
+      }
+    }
+    for (const queue of this.#touched.values()) {
+      const kept = queue.filter((entry) => entry.slots.some((slot) => !slot.evicted));
+      queue.length = 0;
+      for (const entry of kept) queue.push(entry);
+    }
+  }
+
+  /** Puts an older part from the spill under what has been folded since. */
+  reunite(
+    relation: Relation,
+    key: RowKey,
+    older: KeyState,
+    sinkOf: (slot: Slot) => ConflictSink,
+  ): void {
+    const table = this.#table(relationId(relation));
+    const slot = this.#slotOf(table, relation, key);
+    let state = older;
+    for (const by of table.truncates) {
+      state = state.fold(by, { kind: 'truncate', relation }, IGNORE_CONFLICTS);
+    }
+    for (const { by, op } of slot.since ?? []) state = state.fold(by, op, sinkOf(slot));
+    slot.state = state;
+    slot.since = null;
+    slot.changes++;
+    this.#returned.add(slot);
+  }
+
+  /** The spill holds nothing older for this slot. */
+  complete(slot: Slot): void {
+    slot.since = null;
   }
 
   #fold(
@@ -182,6 +262,7 @@ export class UnstableIndex {
       (other) => (other.replica === this.#own) !== own && unseen(other, by),
     );
     slot.state = slot.state.fold(by, op, sink);
+    slot.since?.push({ by, op });
     slot.changes++;
     return late;
   }
@@ -206,11 +287,17 @@ export class UnstableIndex {
   #slotOf(table: RelationIndex, relation: Relation, key: RowKey): Slot {
     let slot = table.slots.get(key);
     if (slot === undefined) {
-      slot = { relation, key, state: table.ground, xid: null, ownFolds: 0, changes: 0 };
+      slot = this.#newSlot(table, relation, key);
       table.slots.set(key, slot);
       this.#size++;
     }
     return slot;
+  }
+
+  #newSlot(table: RelationIndex, relation: Relation, key: RowKey): Slot {
+    const since = this.#spilling ? [] : null;
+    const counts = { xid: null, ownFolds: 0, changes: 0, since, evicted: false };
+    return { relation, key, state: table.ground, ...counts };
   }
 
   #pruneTruncates(table: RelationIndex, isStable: (by: TransactionHeader) => boolean): void {
@@ -227,6 +314,7 @@ export class UnstableIndex {
       return;
     }
     slot.state = KeyState.EMPTY;
+    this.#returned.delete(slot);
     const table = this.#relations.get(relationId(slot.relation));
     // The slot may have been forgotten and made anew since this transaction touched it.
     if (table?.slots.get(slot.key) !== slot) return;

@@ -45,6 +45,7 @@ export function pipelineStatus(
     captured: capture.state.sequence,
     unpublishedBytes: publisher.queuedBytes,
     indexKeys: index.size,
+    spilledKeys: parts.spill.count,
     dirtyKeys: index.dirtyCount,
     quarantined: quarantine.size,
     counters: { ...counters, fences: fence.passed },

@@ -7,6 +7,7 @@ import { sequenceOf } from '#core/version-vector.ts';
 import type { VersionVector } from '#core/version-vector.ts';
 import { Applier } from '#replicator/engine/apply/applier.ts';
 import type { ApplyContext } from '#replicator/engine/apply/apply-context.ts';
+import { ConflictBuffer } from '#replicator/engine/apply/conflict-buffer.ts';
 import { Fence } from '#replicator/engine/apply/fence.ts';
 import { Inbox } from '#replicator/engine/apply/inbox.ts';
 import { KnownVersions } from '#replicator/engine/apply/known-versions.ts';
@@ -15,6 +16,7 @@ import { Quarantine } from '#replicator/engine/apply/quarantine.ts';
 import { Capture } from '#replicator/engine/capture/capture.ts';
 import type { CaptureEvent } from '#replicator/engine/capture/capture.ts';
 import type { DatabaseSession } from '#replicator/engine/database-port.ts';
+import { Spill } from '#replicator/engine/index/spill.ts';
 import { StabilityMatrix } from '#replicator/engine/index/stability.ts';
 import { UnstableIndex } from '#replicator/engine/index/unstable-index.ts';
 import type { LogStream } from '#replicator/engine/log-port.ts';
@@ -40,6 +42,7 @@ export interface PipelineParts {
   readonly inbox: Inbox;
   readonly quarantine: Quarantine;
   readonly fence: Fence;
+  readonly spill: Spill;
   readonly applier: Applier;
   readonly publisher: Publisher;
   readonly capture: Capture;
@@ -82,7 +85,8 @@ export async function startPipeline(
       entered('rebuilding');
       const publishing = await session();
       const fencing = await session();
-      const built = { control, publishing, fencing, own, copies, sessions };
+      const spilling = await session();
+      const built = { control, publishing, fencing, spilling, own, copies, sessions };
       const parts = await assemble(ports, options, footing, built, signal);
       return new RunningPipeline(ports, options, parts, control);
     } catch (error) {
@@ -99,6 +103,7 @@ interface Opened {
   readonly control: DatabaseSession;
   readonly publishing: DatabaseSession;
   readonly fencing: DatabaseSession;
+  readonly spilling: DatabaseSession;
   readonly own: LogStream;
   readonly copies: ReadonlyMap<RegionId, LogStream>;
   readonly sessions: readonly DatabaseSession[];
@@ -120,12 +125,17 @@ async function assemble(
   const quarantine = new Quarantine();
   const versions = new KnownVersions();
   const fence = new Fence(opened.fencing, versions, ports);
+  const conflicts = new ConflictBuffer();
+  const spill = new Spill(index, opened.spilling, options.indexMaxKeys, (slot) =>
+    conflicts.sink(relationId(slot.relation), slot.key),
+  );
   const context: ApplyContext = {
     index,
     versions,
     tables: new LocalTables(ports.database),
     quarantine,
     fence,
+    spill,
     logger: ports.logger,
     useOrigin: footing.originFiltered,
     lockTimeoutMs: options.lockTimeoutMs,
@@ -133,11 +143,21 @@ async function assemble(
   };
   const at = { generation: state.generation, vector: applied, hlc: state.hlc as Hlc };
   const applierOptions = { own: replica, origins, maxBatchRows: options.maxBatchRows };
-  const applier = new Applier(context, ports.database, inbox, matrix, ports, at, applierOptions);
+  const applier = new Applier(
+    context,
+    ports.database,
+    inbox,
+    matrix,
+    ports,
+    at,
+    applierOptions,
+    conflicts,
+  );
   const streams = new Map([[options.region, own], ...copies]);
   const sources = { own: replica, streams, stable, applied };
-  await rebuildIndex(index, sources, applier.pending, signal);
-  applier.captured(footing.capture.sequence);
+  await spill.reset();
+  await rebuildIndex(index, spill, sources, applier.pending, signal);
+  applier.captured(footing.capture.sequence, footing.capture.vector);
   const publisherOptions = {
     maxUnpublishedBytes: options.maxUnpublishedBytes,
     trailMs: options.logTrailMs,
@@ -161,6 +181,7 @@ async function assemble(
     inbox,
     quarantine,
     fence,
+    spill,
     applier,
     publisher,
     capture,
@@ -252,7 +273,7 @@ class RunningPipeline implements Pipeline {
   }
 
   #captured(event: CaptureEvent): void {
-    const { index, applier, publisher, fence } = this.#parts;
+    const { index, applier, capture, publisher, fence } = this.#parts;
     switch (event.kind) {
       case 'transaction': {
         const { transaction, xid, state } = event;
@@ -260,11 +281,12 @@ class RunningPipeline implements Pipeline {
           applier.pending.sink(relationId(slot.relation), slot.key),
         );
         publisher.enqueue(ownTransactionRecord(transaction, xid, state));
-        applier.captured(transaction.sequence);
+        applier.captured(transaction.sequence, state.vector);
         return;
       }
       case 'marker':
         applier.markerMet(event.generation);
+        applier.captured(capture.state.sequence, capture.state.vector);
         return;
       case 'mark':
         fence.met(event.token);

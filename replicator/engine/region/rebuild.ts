@@ -7,6 +7,7 @@ import type { ChangeTransaction } from '#core/transaction.ts';
 import { sequenceOf } from '#core/version-vector.ts';
 import type { VersionVector } from '#core/version-vector.ts';
 import type { ConflictBuffer } from '#replicator/engine/apply/conflict-buffer.ts';
+import type { Spill } from '#replicator/engine/index/spill.ts';
 import type { UnstableIndex } from '#replicator/engine/index/unstable-index.ts';
 import type { LogStream } from '#replicator/engine/log-port.ts';
 import { positionAfter } from '#replicator/engine/log/frame-search.ts';
@@ -31,6 +32,7 @@ interface Source {
  */
 export async function rebuildIndex(
   index: UnstableIndex,
+  spill: Spill,
   sources: RebuildSources,
   pending: ConflictBuffer,
   signal: AbortSignal,
@@ -53,6 +55,8 @@ export async function rebuildIndex(
       late ? pending.sink(relationId(slot.relation), slot.key) : IGNORE_CONFLICTS,
     );
     folded++;
+    // What is folded here is all captured and applied: nothing is in flight.
+    if (spill.isNeeded) await spill.relieve(sources.applied);
     source.head = await next(source.transactions);
   }
   for (const { transactions } of open) await transactions.return(undefined);

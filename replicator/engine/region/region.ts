@@ -96,6 +96,7 @@ const EMPTY_STATUS: RegionStatus = {
   captured: 0,
   unpublishedBytes: 0,
   indexKeys: 0,
+  spilledKeys: 0,
   dirtyKeys: 0,
   quarantined: 0,
   counters: {

@@ -12,6 +12,8 @@ export interface RegionStatus {
   readonly captured: number;
   readonly unpublishedBytes: number;
   readonly indexKeys: number;
+  /** Rows whose unstable state is in the spill table. */
+  readonly spilledKeys: number;
   readonly dirtyKeys: number;
   readonly quarantined: number;
   readonly counters: {
