@@ -15,6 +15,11 @@ export const COMMANDS: readonly CommandEntry[] = [
     load: async () => (await import('#deploy/cli/commands/init.ts')).init,
   },
   {
+    name: 'run',
+    summary: "run one region's replicator",
+    load: async () => (await import('#deploy/cli/commands/run.ts')).run,
+  },
+  {
     name: 'doctor',
     summary: 'check a region and say how to mend what is wrong',
     load: async () => (await import('#deploy/cli/commands/doctor.ts')).doctor,

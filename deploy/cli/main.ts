@@ -7,6 +7,9 @@ import { usageError } from '#deploy/cli/flags.ts';
 import { didYouMean } from '#replicator/config/nearest-name.ts';
 import { withoutSecrets } from '#replicator/config/secrets.ts';
 
+const SAME_SIGNAL_MS = 500;
+const LINGER_MS = 1_000;
+
 /** Runs one command line; resolves to the exit code and never rejects. */
 export async function main(
   args: readonly string[],
@@ -94,11 +97,17 @@ function stackOf(error: unknown): string {
 
 function processIo(): Io {
   const abort = new AbortController();
+  let abortedMs = 0;
   for (const signal of ['SIGINT', 'SIGTERM'] as const) {
     process.on(signal, () => {
-      // The second Ctrl-C means: now.
-      if (abort.signal.aborted) process.exit(EXIT_INTERRUPTED);
-      abort.abort(signal);
+      if (!abort.signal.aborted) {
+        abortedMs = performance.now();
+        abort.abort(signal);
+        return;
+      }
+      // The second Ctrl-C means: now. But one in a terminal arrives twice, the second time passed on
+      // by the launcher (deploy/bin/everywrite.mjs), which belongs to the same process group.
+      if (performance.now() - abortedMs > SAME_SIGNAL_MS) process.exit(EXIT_INTERRUPTED);
     });
   }
   return {
@@ -109,5 +118,9 @@ function processIo(): Io {
   };
 }
 
-// `process.exitCode`, not `exit`: what was written to a pipe must still arrive.
-if (import.meta.main) process.exitCode = await main(process.argv.slice(2), processIo());
+if (import.meta.main) {
+  // `process.exitCode`, not `exit`: what was written to a pipe must still arrive.
+  process.exitCode = await main(process.argv.slice(2), processIo());
+  // But a connection that somebody forgot to close does not keep a finished command running.
+  setTimeout(() => process.exit(), LINGER_MS).unref();
+}

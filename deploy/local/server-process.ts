@@ -73,10 +73,10 @@ export class ServerProcess {
   async untilReady(ready: () => Promise<boolean>, timeoutMs: number): Promise<void> {
     const deadline = Date.now() + timeoutMs;
     while (!(await ready())) {
-      if (!this.running) throw new Error(this.#lastWords('ended while starting'));
+      if (!this.running) throw new Error(this.lastWords('ended while starting'));
       if (Date.now() > deadline) {
         await this.kill();
-        throw new Error(this.#lastWords(`was not ready after ${timeoutMs / 1000} s`));
+        throw new Error(this.lastWords(`was not ready after ${timeoutMs / 1000} s`));
       }
       await sleep(READY_POLL_MS);
     }
@@ -98,7 +98,7 @@ export class ServerProcess {
     } finally {
       this.#child.unref();
     }
-    throw new Error(this.#lastWords(`had to be killed: it did not stop in ${timeoutMs / 1000} s`));
+    throw new Error(this.lastWords(`had to be killed: it did not stop in ${timeoutMs / 1000} s`));
   }
 
   /** Kills the server and its child processes, and returns when none of them is left. */
@@ -108,7 +108,8 @@ export class ServerProcess {
     while (this.running || family.some(isAlive)) await sleep(GONE_POLL_MS);
   }
 
-  #lastWords(what: string): string {
+  /** What became of it, with the end of its log. */
+  lastWords(what: string): string {
     const { command, logPath } = this.#command;
     const log = readFileSync(logPath).subarray(this.#logStart).toString('utf8').trimEnd();
     const tail = log.split('\n').slice(-LOG_TAIL_LINES).join('\n  ');
