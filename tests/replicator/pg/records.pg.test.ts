@@ -131,7 +131,11 @@ describe.each([
       { relation, key: '1', state: Uint8Array.of(0, 255, 92, 34) },
       { relation, key: COMPOSITE, state: new Uint8Array() },
     ];
-    const load: Statement = { kind: 'loadSpill', keys: [{ relation, key: 'none' }, ...rows] };
+    const load: Statement = {
+      kind: 'loadSpill',
+      keys: [{ relation, key: 'none' }, ...rows],
+      table: null,
+    };
     await ask({ kind: 'resetSpill' });
     await ask({ kind: 'spill', rows: [{ relation, key: '1', state: Uint8Array.of(9) }] });
     await ask({ kind: 'spill', rows });
