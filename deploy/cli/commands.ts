@@ -20,6 +20,16 @@ export const COMMANDS: readonly CommandEntry[] = [
     load: async () => (await import('#deploy/cli/commands/run.ts')).run,
   },
   {
+    name: 'status',
+    summary: 'show how every region stands with every other',
+    load: async () => (await import('#deploy/cli/commands/status.ts')).status,
+  },
+  {
+    name: 'verify',
+    summary: 'compare all regions row by row',
+    load: async () => (await import('#deploy/cli/commands/verify.ts')).verify,
+  },
+  {
     name: 'doctor',
     summary: 'check a region and say how to mend what is wrong',
     load: async () => (await import('#deploy/cli/commands/doctor.ts')).doctor,
