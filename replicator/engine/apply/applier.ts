@@ -199,10 +199,10 @@ export class Applier {
     const batch = planBatch(index, selection.transactions, dirty, { vector, hlc }, conflicts);
     const careful = this.#careful;
     const options = { generation, careful, pending: this.pending };
-    this.#session ??= await this.#database.open('apply');
+    const session = await this.#open();
     this.#inFlight = new ApplyTransaction(this.#context, batch, options);
     try {
-      const report = await this.#inFlight.run(this.#session);
+      const report = await this.#inFlight.run(session);
       this.#applied = { generation: generation + 1, vector, hlc };
       this.#inbox.accept(selection);
       this.#observe(selection);
@@ -210,6 +210,13 @@ export class Applier {
     } finally {
       this.#inFlight = null;
     }
+  }
+
+  async #open(): Promise<DatabaseSession> {
+    if (this.#session !== null) return this.#session;
+    this.#session = await this.#database.open('apply');
+    await this.#context.fence.sameIncarnation();
+    return this.#session;
   }
 
   async #unspill(selection: Selection, dirty: readonly DirtyKey[]): Promise<void> {
@@ -236,7 +243,7 @@ export class Applier {
     counters.rows += report.fastRows + report.slowRows;
     counters.slowRows += report.slowRows;
     counters.conflicts += report.conflicts;
-    for (const row of report.refused) {
+    for (const row of report.newlyRefused) {
       this.#context.logger.log('warn', 'row quarantined', { ...row, wanted: undefined });
     }
   }

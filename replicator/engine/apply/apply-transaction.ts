@@ -25,9 +25,13 @@ import type {
 export interface ApplyReport {
   readonly fastRows: number;
   readonly slowRows: number;
-  readonly refused: readonly QuarantineRow[];
+  /** Rows that were not in quarantine before. */
+  readonly newlyRefused: readonly QuarantineRow[];
   readonly conflicts: number;
 }
+
+// A very large transaction is not written to the socket all at once.
+const FLIGHT_MAX = 16;
 
 interface Decided {
   readonly statements: readonly RowStatement[];
@@ -79,8 +83,11 @@ export class ApplyTransaction {
     ];
     if (useOrigin) opening.push({ kind: 'enterOrigin' });
     const statements = decided.statements.map(({ statement }) => statement);
-    const results = await session.flight([...opening, ...statements]);
+    const results = [...(await session.flight([...opening, ...statements.slice(0, FLIGHT_MAX)]))];
     const xid = this.#checkMarker(results[1]);
+    for (let at = FLIGHT_MAX; at < statements.length; at += FLIGHT_MAX) {
+      results.push(...(await session.flight(statements.slice(at, at + FLIGHT_MAX))));
+    }
     const outcomes: Outcome[] = [...decided.outcomes];
     const missed = await findMissed(
       session,
@@ -194,7 +201,7 @@ export class ApplyTransaction {
     session: DatabaseSession,
     outcomes: readonly Outcome[],
     pending: ConflictRows,
-  ): Promise<Pick<ApplyReport, 'refused' | 'conflicts'>> {
+  ): Promise<Pick<ApplyReport, 'newlyRefused' | 'conflicts'>> {
     const { quarantine, useOrigin } = this.#context;
     const refused = outcomes.filter((outcome) => outcome.kind === 'refused');
     const released = outcomes.filter(
@@ -214,10 +221,11 @@ export class ApplyTransaction {
       closing.push({ kind: 'clearQuarantine', rows: released.map(identityOf) });
     if (useOrigin) closing.push({ kind: 'leaveOrigin' });
     await session.flight([...closing, { kind: 'commit' }]);
+    const fresh = refused.filter(({ row, planned }) => !quarantine.has(row.relation, planned.key));
     for (const { planned, row } of refused) quarantine.suspend(planned.relation, planned.key, row);
     for (const { planned } of released)
       quarantine.release(relationId(planned.relation), planned.key);
-    return { refused: refused.map(({ row }) => row), conflicts: add.length };
+    return { newlyRefused: fresh.map(({ row }) => row), conflicts: add.length };
   }
 }
 

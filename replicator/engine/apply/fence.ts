@@ -33,6 +33,14 @@ export class Fence {
     resolve?.();
   }
 
+  /**
+   * Rejects when this session broke. A server that crashed took every session with it, so a session
+   * opened before an answer of this one belongs to the same incarnation (hazards T3).
+   */
+  async sameIncarnation(): Promise<void> {
+    await this.#session.flight([{ kind: 'readSnapshot' }]);
+  }
+
   /** Rejects with FENCE_TIMEOUT after `timeoutMs`: the caller lets go of its locks and tries again. */
   async pass(timeoutMs: number): Promise<void> {
     const token = `${this.#random.u32().toString(36)}-${this.#random.u32().toString(36)}`;

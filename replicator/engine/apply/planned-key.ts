@@ -40,10 +40,9 @@ export function fastAction(planned: PlannedKey, columns: readonly string[]): Row
   const alive = state.alive() ?? present;
   if (!alive) return { kind: present ? 'delete' : 'none' };
   if (!present) return insertAction(state, columns);
-  const batch = new Set(ops.map(({ by }) => by));
   const writes = new Map<string, NonNullable<ColumnWrite>>();
   for (const name of touchedColumns(ops)) {
-    const decided = decidingWrite(planned, name, batch);
+    const decided = decidingWrite(planned, name);
     if (decided !== null) writes.set(name, decided);
   }
   return writes.size === 0 ? { kind: 'none' } : { kind: 'update', writes };
@@ -106,14 +105,10 @@ function insertAction(state: KeyState, columns: readonly string[]): RowAction {
   return { kind: 'insert', values: new Map(columns.map((name, at) => [name, image[at] ?? null])) };
 }
 
-function decidingWrite(
-  { state, ops }: PlannedKey,
-  name: string,
-  batch: ReadonlySet<TransactionHeader>,
-): ColumnWrite {
+function decidingWrite({ state, ops }: PlannedKey, name: string): ColumnWrite {
   const winner = state.column(name)?.winner();
   const by = winner?.by ?? (insertDecides(state, name) ? state.insert?.by : undefined);
-  if (by !== undefined && batch.has(by)) {
+  if (by !== undefined && isOfBatch(ops, by)) {
     return { kind: 'set', value: state.project(name, null, null) };
   }
   let amount: string | null = null;
@@ -123,6 +118,11 @@ function decidingWrite(
     amount = amount === null ? cell.amount : addDecimals(amount, cell.amount);
   }
   return amount === null ? null : { kind: 'add', amount };
+}
+
+// From the end: the winner is nearly always the newest operation.
+function isOfBatch(ops: PlannedKey['ops'], by: TransactionHeader): boolean {
+  return ops.findLast((planned) => planned.by === by) !== undefined;
 }
 
 function touchedColumns(ops: PlannedKey['ops']): Iterable<string> {

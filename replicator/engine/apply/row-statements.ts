@@ -26,6 +26,8 @@ export interface RowStatement {
 // Rows that write the same columns in the same way share a statement without CASE and a prepared plan;
 // past this many shapes the rest share one with.
 const MAX_SHAPES = 6;
+// A statement's arrays are held whole by the driver and the server.
+const STATEMENT_ROWS_MAX = 5000;
 
 /**
  * Deletes, then updates, then inserts: a key or unique value that the batch releases is free before it
@@ -37,25 +39,30 @@ export function rowStatements(
   guard: Guard | null,
 ): readonly RowStatement[] {
   const statements: RowStatement[] = [];
-  const deleted = rows.filter(({ action }) => action.kind === 'delete');
-  if (deleted.length > 0) {
-    const keys = deleted.map(({ planned }) => keyOf(planned));
-    statements.push({
-      statement: { kind: 'deleteRows', relation: local, rows: keys, guard },
-      rows: deleted,
-    });
-  }
+  const add = (
+    kept: readonly DecidedRow[],
+    render: (rows: readonly DecidedRow[]) => Statement,
+  ): void => {
+    for (let at = 0; at < kept.length; at += STATEMENT_ROWS_MAX) {
+      const some = kept.slice(at, at + STATEMENT_ROWS_MAX);
+      statements.push({ statement: render(some), rows: some });
+    }
+  };
+  add(
+    rows.filter(({ action }) => action.kind === 'delete'),
+    (some) => ({ kind: 'deleteRows', relation: local, rows: some.map(keyOf), guard }),
+  );
   for (const group of byShape(rows.filter(({ action }) => action.kind === 'update'))) {
-    statements.push({ statement: updateStatement(local, group, guard), rows: group });
+    add(group, (some) => updateStatement(local, some, guard));
   }
-  const inserted = rows.filter(({ action }) => action.kind === 'insert');
-  if (inserted.length > 0) {
-    const values = inserted.map(({ action }) => insertValues(local, action));
-    statements.push({
-      statement: { kind: 'insertRows', relation: local, rows: values },
-      rows: inserted,
-    });
-  }
+  add(
+    rows.filter(({ action }) => action.kind === 'insert'),
+    (some) => ({
+      kind: 'insertRows',
+      relation: local,
+      rows: some.map(({ action }) => insertValues(local, action)),
+    }),
+  );
   return statements;
 }
 
@@ -77,7 +84,7 @@ function updateStatement(
       const name = must(local.columns[at], 'column').name;
       return action.kind === 'update' ? (action.writes.get(name) ?? null) : null;
     });
-    return { ...keyOf(planned), writes };
+    return { ...keyOf({ planned }), writes };
   });
   return { kind: 'updateRows', relation: local, columns, rows: updates, guard };
 }
@@ -106,6 +113,6 @@ function insertValues(local: Relation, action: RowAction): readonly PgText[] {
   return local.columns.map((column) => action.values.get(column.name) ?? null);
 }
 
-function keyOf(planned: PlannedKey) {
+function keyOf({ planned }: { readonly planned: PlannedKey }) {
   return { key: planned.key, knownXid: planned.base?.xid ?? null };
 }
