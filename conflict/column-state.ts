@@ -1,5 +1,5 @@
 import type { PgText } from '#core/relation.ts';
-import { compareStamps, happenedBefore } from '#core/transaction.ts';
+import { compareStamps, happenedBefore, sameDot } from '#core/transaction.ts';
 import type { TransactionHeader } from '#core/transaction.ts';
 import type { ConflictSink } from '#conflict/conflict-sink.ts';
 import { applyDelta } from '#conflict/delta-family.ts';
@@ -49,9 +49,9 @@ export class ColumnState {
   add(by: TransactionHeader, cell: DeltaCell): ColumnState {
     // A transaction that assigned the column before adding to it means the sum; its delta then has the
     // assignment's own dot and would otherwise pass for seen.
-    const own = this.assignments.writes.some((assignment) => assignment.by === by);
+    const own = this.assignments.writes.some((assignment) => sameDot(assignment.by, by));
     const assignments = own
-      ? this.assignments.map((a) => (a.by === by ? increased(a, cell) : a))
+      ? this.assignments.map((a) => (sameDot(a.by, by) ? increased(a, cell) : a))
       : this.assignments;
     return new ColumnState(this.name, assignments, { by, cell, rest: this.deltas });
   }
@@ -107,9 +107,10 @@ function contender(assignment: Assignment) {
   return { by: assignment.by, value: () => assignment.value };
 }
 
+// Its record keeps the value as it was written: a receiver meets the insert before the addition, and
+// would otherwise record another value than the origin, which folded both before it met the rival.
 function increased(assignment: Assignment, cell: DeltaCell): Assignment {
-  const value = applyDelta(assignment.value, cell);
-  return { ...assignment, value, folded: applyDelta(assignment.folded, cell) };
+  return { ...assignment, folded: applyDelta(assignment.folded, cell) };
 }
 
 function absorb(assignment: Assignment, settled: readonly DeltaList[]): Assignment {
