@@ -47,4 +47,20 @@ function same(left: Contents, right: Contents | undefined): boolean {
   return JSON.stringify(left) === JSON.stringify(right);
 }
 
-export const compareRegions = { read, same };
+/** What only one of two regions has, as sentences. */
+function differences(left: Contents, right: Contents): readonly string[] {
+  const lines = (contents: Contents): ReadonlySet<string> =>
+    new Set([
+      ...Object.entries(contents.tables).flatMap(([name, rows]) =>
+        rows.map((row) => `${name} ${row}`),
+      ),
+      ...contents.conflicts.map((conflict) => `conflict ${JSON.stringify(conflict)}`),
+    ]);
+  const [ours, theirs] = [lines(left), lines(right)];
+  return [
+    ...[...ours].filter((line) => !theirs.has(line)).map((line) => `only the first: ${line}`),
+    ...[...theirs].filter((line) => !ours.has(line)).map((line) => `only the other: ${line}`),
+  ];
+}
+
+export const compareRegions = { read, same, differences };

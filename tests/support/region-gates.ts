@@ -40,26 +40,30 @@ export class Gate {
   }
 }
 
+/** Who else looks at what the slot sends. */
+export interface SlotWitness {
+  started(): void;
+  /** The frames' bytes are gone when this returns. */
+  frames(frames: readonly ReplicationFrame[]): void;
+}
+
 /** Real decoding whose frames can be withheld: a commit that is there and not captured. */
 export class GatedReplication implements ReplicationSource {
   readonly #inner: ReplicationSource;
   readonly #gate: Gate;
-  readonly #seen: (frames: readonly ReplicationFrame[]) => void;
+  readonly #witness: () => SlotWitness;
 
-  constructor(
-    inner: ReplicationSource,
-    gate: Gate,
-    seen: (frames: readonly ReplicationFrame[]) => void,
-  ) {
+  constructor(inner: ReplicationSource, gate: Gate, witness: () => SlotWitness) {
     this.#inner = inner;
     this.#gate = gate;
-    this.#seen = seen;
+    this.#witness = witness;
   }
 
   async start(options: ReplicationOptions): Promise<ReplicationStream> {
     const stream = await this.#inner.start(options);
     const gate = this.#gate;
-    const seen = this.#seen;
+    const witness = this.#witness;
+    witness().started();
     const closed = Promise.withResolvers<void>();
     return {
       confirm: (endLsn) => stream.confirm(endLsn),
@@ -70,7 +74,7 @@ export class GatedReplication implements ReplicationSource {
       async *[Symbol.asyncIterator]() {
         for await (const frames of stream) {
           await gate.pass(closed.promise);
-          seen(frames);
+          witness().frames(frames);
           yield frames;
         }
       },

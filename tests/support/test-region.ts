@@ -5,12 +5,12 @@ import type { ClusterConfig, RegionConfig } from '#replicator/config.ts';
 import { Region } from '#replicator/engine/region/region.ts';
 import type { RegionOptions } from '#replicator/engine/region/ports.ts';
 import type { RegionStatus } from '#replicator/engine/region/status.ts';
-import type { ReplicationFrame } from '#replicator/engine/replication-port.ts';
 import { NatsLogStores } from '#replicator/nats/log-stores.ts';
 import { PgDatabase } from '#replicator/pg/database.ts';
 import { PgReplicationSource } from '#replicator/pg/replication-stream.ts';
 import { slotName } from '#replicator/pg/slot.ts';
 import { systemClock, systemRandom, systemTimers } from '#replicator/system-ports.ts';
+import type { SlotWitness } from '#tests/support/region-gates.ts';
 import {
   ApplyProbe,
   Gate,
@@ -35,8 +35,8 @@ export class TestRegion {
   readonly capture = new Gate();
   /** Apply's own session. */
   readonly apply = new ApplyProbe();
-  /** Called with every frame of the slot that capture gets. */
-  captured: (frames: readonly ReplicationFrame[]) => void = () => undefined;
+  /** Told of every frame that capture gets, just before; and when the slot starts to send anew. */
+  witness: SlotWitness = { started: () => undefined, frames: () => undefined };
   readonly #config: ClusterConfig;
   readonly #own: RegionConfig;
   readonly #logger: Logger;
@@ -95,7 +95,7 @@ export class TestRegion {
         random: systemRandom,
         logger: this.#logger,
         database: new ProbedDatabase(database, this.apply),
-        replication: new GatedReplication(source, this.capture, (frames) => this.captured(frames)),
+        replication: new GatedReplication(source, this.capture, () => this.witness),
         logs: new GatedLogs(logs, this.#deliveries),
       },
       regionOptions(this.#config, this.name),
