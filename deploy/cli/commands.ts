@@ -10,6 +10,16 @@ export interface CommandEntry {
 /** Every subcommand, in the order in which a new user meets them. */
 export const COMMANDS: readonly CommandEntry[] = [
   {
+    name: 'up',
+    summary: 'run a whole cluster on this machine',
+    load: async () => (await import('#deploy/cli/commands/up.ts')).up,
+  },
+  {
+    name: 'link',
+    summary: 'cut, heal and slow down the links of a local cluster',
+    load: async () => (await import('#deploy/cli/commands/link.ts')).link,
+  },
+  {
     name: 'init',
     summary: "prepare one region's database for replication",
     load: async () => (await import('#deploy/cli/commands/init.ts')).init,

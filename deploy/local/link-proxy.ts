@@ -14,6 +14,8 @@ export interface LinkProxyOptions {
 export type CutMode = 'drop' | 'reset';
 
 export interface LinkStats {
+  readonly state: 'open' | CutMode;
+  readonly delayMs: number;
   /** Bytes handed on from the connecting region to the target. */
   readonly bytesForward: number;
   readonly bytesBackward: number;
@@ -90,6 +92,8 @@ class Link implements LinkProxy {
 
   stats(): LinkStats {
     return {
+      state: this.#state,
+      delayMs: this.#delayMs,
       bytesForward: this.#bytesForward,
       bytesBackward: this.#bytesBackward,
       connections: this.#connections.size,

@@ -6,6 +6,8 @@ import { superviseDirectory } from './supervise.ts';
 export interface TemporaryDirectory {
   readonly path: string;
   remove(): Promise<void>;
+  /** Takes back that it does not outlive us. */
+  keep(): void;
 }
 
 /** A directory under the system's temporary one; it does not outlive us even if it is forgotten. */
@@ -20,5 +22,6 @@ export async function temporaryDirectory(name: string): Promise<TemporaryDirecto
       await rm(path, { recursive: true, force: true });
       keep();
     },
+    keep,
   };
 }

@@ -1,14 +1,13 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { LogLevel } from '#core/ports.ts';
 import type { Command, Io } from '#deploy/cli/command.ts';
 import { EXIT_CODES_HELP, EXIT_FAILED, EXIT_INTERRUPTED, EXIT_OK } from '#deploy/cli/exit-codes.ts';
-import { parseFlags, required, usageError } from '#deploy/cli/flags.ts';
+import { parseFlags, required } from '#deploy/cli/flags.ts';
+import { LOG_LEVELS, logLevel } from '#deploy/cli/log-level.ts';
+import { untilAborted } from '#deploy/cli/until-aborted.ts';
 import { loadConfig, regionConfig } from '#replicator/config.ts';
-import { didYouMean } from '#replicator/config/nearest-name.ts';
 import { startReplicator } from '#replicator/replicator.ts';
 import { systemLogger } from '#replicator/system-ports.ts';
 
-const LOG_LEVELS: readonly LogLevel[] = ['debug', 'info', 'warn', 'error'];
 // Shorter than what systemd, Docker (10 s) and Kubernetes (30 s) wait before they kill. Nothing is
 // lost by being killed: what is not durable yet is captured again.
 const SHUTDOWN_MS = 9_000;
@@ -65,18 +64,4 @@ ${EXIT_CODES_HELP}
 /** Asked to end by a service manager is success; interrupted by a person is 130, as in a shell. */
 function exitCodeOfStop(io: Io): number {
   return io.signal.reason === 'SIGTERM' ? EXIT_OK : EXIT_INTERRUPTED;
-}
-
-function untilAborted(signal: AbortSignal): Promise<void> {
-  return new Promise((resolve) => {
-    if (signal.aborted) resolve();
-    else signal.addEventListener('abort', () => resolve(), { once: true });
-  });
-}
-
-function logLevel(text: string): LogLevel {
-  const level = LOG_LEVELS.find((candidate) => candidate === text);
-  if (level !== undefined) return level;
-  const levels = LOG_LEVELS.join(', ');
-  throw usageError(`--log-level is ${levels}, not "${text}".${didYouMean(text, LOG_LEVELS)}`);
 }
