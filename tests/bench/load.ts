@@ -1,7 +1,7 @@
 import { spawn, spawnSync } from 'node:child_process';
 import { text } from 'node:stream/consumers';
 import { once } from 'node:events';
-import pg from 'pg';
+import type pg from 'pg';
 import { DATABASE } from '#deploy/local/cluster.ts';
 import type { Node } from './node.ts';
 

@@ -70,7 +70,7 @@ test('forgetting what is stable changes neither the row nor later conflicts', ()
       // An operation is stable once every operation still to come has seen it.
       const later = history.slice(at);
       const stable = (by: TransactionHeader): boolean =>
-        history.indexOf(history.find((s) => s.by === by) ?? later[0]!) < at &&
+        history.slice(0, at).some((s) => s.by === by) &&
         later.every(
           (s) => s.by.replica === by.replica || (s.by.deps.get(by.replica) ?? 0) >= by.sequence,
         );

@@ -63,7 +63,7 @@ test('slot and quarantine speak for themselves even when the replicator is down'
   const region = (change: object): RegionReport => ({
     ...us,
     replicator: down,
-    database: { ...us.database, ...change } as RegionReport['database'],
+    database: { ...us.database, ...change },
   });
   expect(codes(region({ slot: null }))).toEqual(['SLOT_MISSING', 'PEER_UNREACHABLE']);
   expect(codes(region({ slot: { ...slot, walStatus: 'unreserved' } }))[0]).toBe('SLOT_AT_RISK');

@@ -2,6 +2,7 @@ import { cp, rm } from 'node:fs/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { must } from '#core/assert.ts';
+import { EverywriteError } from '#core/errors.ts';
 import { startLinkProxy } from '#deploy/local/link-proxy.ts';
 import { temporaryDirectory } from '#deploy/local/temporary-directory.ts';
 import type { LogEntry, LogStream } from '#replicator/engine/log-port.ts';
@@ -37,7 +38,7 @@ test('after kill -9 in mid-flight the last entry tells where to go on', async ()
     const outcomes = range(from, from + 20_000).map((n) =>
       stream.append(frame(n, 500), n - 1).then(
         (position) => (acknowledged = position),
-        (error: { code: string }) => error.code,
+        (error: unknown) => (error instanceof EverywriteError ? error.code : String(error)),
       ),
     );
     await Promise.race([outcomes[2_000], sleep(2_000)]);

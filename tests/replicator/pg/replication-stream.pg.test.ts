@@ -379,8 +379,8 @@ describe.each(versions.filter((each) => !each.skip))('PostgreSQL $version', (opt
       onTestFinished(async () => void (await db.rows(`DROP ROLE "no ${db.name}"`)));
       const url = db.url.replace('postgres@', `${encodeURIComponent(`no ${db.name}`)}@`);
       const source = new PgReplicationSource({ url, applicationName: 'test' });
-      const options = { slot: db.name, publication: "Pub it's", startLsn: 0 as Lsn } as const;
-      await expect(source.start({ ...options, origin: 'any' })).rejects.toMatchObject({
+      const wanted = { slot: db.name, publication: "Pub it's", startLsn: 0 as Lsn } as const;
+      await expect(source.start({ ...wanted, origin: 'any' })).rejects.toMatchObject({
         code: 'PRIVILEGE_MISSING',
         message: expect.stringContaining(`ALTER ROLE "no ${db.name}" REPLICATION`),
       });
