@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { alternate, each } from './bench.ts';
 import type { Bench, Both, Part } from './bench.ts';
-import { describeCpu, startCpuCount } from './cpu.ts';
+import { cpuPerRow, describeCpu, limitOf, startCpuCount } from './cpu.ts';
 import type { CpuUse } from './cpu.ts';
 import { figure } from './figure.ts';
 import type { Aim, Figure } from './figure.ts';
@@ -24,6 +24,9 @@ interface Outage {
 
 interface CatchUpResult {
   readonly rowsPerSecond: number;
+  /** Without the time to the first row. */
+  readonly flowingPerSecond: number;
+  readonly cpuUsPerRow: number;
   /** From the heal to the backlog's first row: reconnecting, and whatever precedes the first commit. */
   readonly firstRowMs: number;
   readonly backlogSeconds: number;
@@ -108,6 +111,18 @@ function figures(of: CatchUp, results: Both<CatchUpResult>): readonly Figure[] {
     figure({ part, name: 'heal to first row', unit: 'ms', ...firstRow }),
     figure({
       part,
+      name: 'rows applied from the first row on',
+      unit: '1/s',
+      ...each(results, ({ flowingPerSecond }) => flowingPerSecond),
+    }),
+    figure({
+      part,
+      name: 'CPU of all processes',
+      unit: 'µs/row',
+      ...each(results, ({ cpuUsPerRow }) => cpuUsPerRow),
+    }),
+    figure({
+      part,
       name: 'making the backlog',
       unit: 's',
       ...each(results, ({ backlogSeconds }) => backlogSeconds),
@@ -117,7 +132,8 @@ function figures(of: CatchUp, results: Both<CatchUpResult>): readonly Figure[] {
 
 function busy(name: string, results: readonly CatchUpResult[]): readonly string[] {
   const last = results.at(-1);
-  return last === undefined ? [] : [`cores used by ${name}: ${describeCpu(last.cpu)}`];
+  if (last === undefined) return [];
+  return [`cores used by ${name}: ${describeCpu(last.cpu)}`, `  ${limitOf(last.cpu)}`];
 }
 
 async function measure(
@@ -150,6 +166,8 @@ async function measure(
   pair.toggleProfile();
   return {
     rowsPerSecond: (outage.rows * 1000) / (lastMs - healedMs),
+    flowingPerSecond: (outage.rows * 1000) / Math.max(1, lastMs - firstMs),
+    cpuUsPerRow: cpuPerRow(cpu, outage.rows),
     firstRowMs: firstMs - healedMs,
     backlogSeconds,
     cpu,

@@ -1,6 +1,6 @@
 import { alternate, each } from './bench.ts';
 import type { Bench, Both, Part } from './bench.ts';
-import { describeCpu, startCpuCount } from './cpu.ts';
+import { describeCpu, limitOf, startCpuCount } from './cpu.ts';
 import type { CpuUse } from './cpu.ts';
 import { figure, quantile } from './figure.ts';
 import type { Aim, Figure } from './figure.ts';
@@ -102,7 +102,9 @@ function describe(
   ];
   if (load === 'loaded') lines.push(`beside ${bench.load.name} (${CLIENTS} connections)`);
   const [last, lastNative] = [ours.at(-1), native.at(-1)];
-  if (last !== undefined) lines.push(`cores used by ours: ${describeCpu(last.cpu)}`);
+  if (last !== undefined) {
+    lines.push(`cores used by ours: ${describeCpu(last.cpu)}`, `  ${limitOf(last.cpu)}`);
+  }
   if (lastNative !== undefined) {
     lines.push(`cores used by native: ${describeCpu(lastNative.cpu)}`);
   }
