@@ -71,10 +71,24 @@ export interface ChangeTransaction extends TransactionHeader {
   readonly ops: readonly RowOp[];
 }
 
+/** Where in its transaction a piece stands. A transaction larger than a frame travels in pieces. */
+export interface Piece {
+  /** 0 for a whole transaction, else 1, 2, … */
+  readonly part: number;
+  readonly last: boolean;
+}
+
+export const WHOLE: Piece = { part: 0, last: true };
+
 /** True when `earlier` was visible to the writer of `later` (or is it). */
 export function happenedBefore(earlier: TransactionHeader, later: TransactionHeader): boolean {
   if (earlier.replica === later.replica) return earlier.sequence <= later.sequence;
   return sequenceOf(later.deps, earlier.replica) >= earlier.sequence;
+}
+
+/** The same transaction, whichever decoded copy of its header is at hand. */
+export function sameDot(left: TransactionHeader, right: TransactionHeader): boolean {
+  return left.replica === right.replica && left.sequence === right.sequence;
 }
 
 /** Neither writer had seen the other. Exact, not a guess from clocks. */

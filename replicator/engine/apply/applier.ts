@@ -1,4 +1,5 @@
-import { asEverywriteError, EverywriteError } from '#core/errors.ts';
+import { asEverywriteError } from '#core/errors.ts';
+import type { EverywriteError } from '#core/errors.ts';
 import { witnessHlc } from '#core/hlc.ts';
 import type { Hlc } from '#core/hlc.ts';
 import type { Clock, Timers } from '#core/ports.ts';
@@ -10,6 +11,7 @@ import { ApplyTransaction } from '#replicator/engine/apply/apply-transaction.ts'
 import type { ApplyReport } from '#replicator/engine/apply/apply-transaction.ts';
 import { planBatch } from '#replicator/engine/apply/batch.ts';
 import { ConflictBuffer } from '#replicator/engine/apply/conflict-buffer.ts';
+import { LargeTransaction } from '#replicator/engine/apply/large-transaction.ts';
 import type { Inbox, Selection } from '#replicator/engine/apply/inbox.ts';
 import type { KeyName } from '#replicator/engine/index/spill.ts';
 import type { StabilityMatrix } from '#replicator/engine/index/stability.ts';
@@ -41,6 +43,8 @@ export interface ApplierCounters {
 const DIRTY_PER_BATCH = 500;
 const BACKOFF_MIN_MS = 5;
 const BACKOFF_MAX_MS = 500;
+// Still below PostgreSQL's default deadlock_timeout of a second.
+const LARGE_LOCK_TIMEOUT_MS = 900;
 
 /**
  * Takes what is durable here in causal order and merges it into the tables, batch by batch. Gives way
@@ -70,6 +74,8 @@ export class Applier {
   #inFlight: ApplyTransaction | null = null;
   #session: DatabaseSession | null = null;
   #rowLimit: number;
+  #largeGeneration: number | null = null;
+  #largeCaptured = false;
   #careful = false;
   #failures = 0;
   #lastError: EverywriteError | null = null;
@@ -121,6 +127,10 @@ export class Applier {
   markerMet(generation: number): void {
     if (this.#inFlight?.generation === generation) this.#inFlight.settle();
     this.#context.versions.captured(generation);
+    if (generation === this.#largeGeneration) {
+      this.#largeGeneration = null;
+      this.#largeCaptured = true;
+    }
   }
 
   /** Runs until `signal` aborts; rejects with what only a fresh start, or a person, can mend. */
@@ -131,7 +141,8 @@ export class Applier {
         const selection = this.#select();
         const dirty = this.#context.index.dirtyKeys(DIRTY_PER_BATCH);
         const idle = selection.transactions.length === 0 && dirty.length === 0;
-        if (idle && this.pending.isEmpty) {
+        if (idle && selection.large !== null) await this.#applyLarge(selection, signal);
+        else if (idle && this.pending.isEmpty) {
           this.#inbox.accept(selection);
           this.#observe(selection);
           await this.#idle(signal);
@@ -144,7 +155,12 @@ export class Applier {
 
   /** Between batches only: what a decision was made from must stay. */
   async #keepRoom(): Promise<void> {
-    const { spill } = this.#context;
+    const { index, spill } = this.#context;
+    if (this.#largeCaptured) {
+      // Local writes that a large transaction had not seen may have met rows that were put aside.
+      this.#largeCaptured = false;
+      await spill.load(index.partialSlots());
+    }
     if (spill.isNeeded) await spill.relieve(this.#captured);
     else if (spill.count > 0) await spill.settle(this.#matrix.stable());
   }
@@ -210,6 +226,34 @@ export class Applier {
     } finally {
       this.#inFlight = null;
     }
+  }
+
+  /** Alone, and with patience for locks: giving way would mean to begin again from its first piece. */
+  async #applyLarge(selection: Selection, signal: AbortSignal): Promise<void> {
+    const region = selection.large;
+    const first = region === null ? null : this.#inbox.peek(region);
+    if (region === null || first === null) return;
+    this.#inbox.accept(selection);
+    this.#observe(selection);
+    const { generation } = this.#applied;
+    const { replica, sequence, hlc: stamp, deps } = first;
+    const hlc = witnessHlc(this.#applied.hlc, stamp);
+    const vector = new Map(this.#applied.vector).set(replica, sequence);
+    const session = await this.#open();
+    const progress = { generation, vector, hlc };
+    this.#largeGeneration = generation + 1;
+    const large = new LargeTransaction(this.#context, session, progress, this.pending);
+    const report = await large.run(async () => {
+      const { spill } = this.#context;
+      const seen = new Map(this.#captured).set(replica, sequence);
+      if (spill.isNeeded) await spill.relieve(seen);
+      return this.#inbox.takePiece(region, signal);
+    }, LARGE_LOCK_TIMEOUT_MS);
+    if (report === null) return;
+    this.#applied = { generation: generation + 1, vector, hlc };
+    this.#matrix.observe(region, replica, sequence, deps);
+    this.#count(selection, report);
+    this.#succeeded();
   }
 
   async #open(): Promise<DatabaseSession> {

@@ -1,5 +1,5 @@
 import type { RegionId, ReplicaId } from '#core/region.ts';
-import type { ChangeTransaction } from '#core/transaction.ts';
+import type { ChangeTransaction, Piece } from '#core/transaction.ts';
 import { sequenceOf } from '#core/version-vector.ts';
 import type { VersionVector } from '#core/version-vector.ts';
 import { Signal } from '#replicator/engine/signal.ts';
@@ -9,6 +9,7 @@ export type InboxItem =
   | {
       readonly kind: 'transaction';
       readonly transaction: ChangeTransaction;
+      readonly piece: Piece;
       readonly bytes: number;
     }
   | {
@@ -31,6 +32,8 @@ export interface Selection {
   /** What the stability matrix learns once they are applied. */
   readonly observations: readonly Observation[];
   readonly vector: VersionVector;
+  /** An origin whose next transaction comes in pieces and can begin now: it is applied by itself. */
+  readonly large: RegionId | null;
   /** Items taken per origin; `accept` removes them. */
   readonly taken: ReadonlyMap<RegionId, number>;
 }
@@ -91,8 +94,9 @@ export class Inbox {
     const transactions: ChangeTransaction[] = [];
     const observations: Observation[] = [];
     let rows = 0;
+    let large: RegionId | null = null;
     let moved = true;
-    while (moved && rows < maxRows) {
+    while (moved && rows < maxRows && large === null) {
       moved = false;
       for (const region of origins) {
         const queue = this.#queues.get(region);
@@ -108,6 +112,10 @@ export class Inbox {
             const have = sequenceOf(vector, replica);
             if (sequence > have) {
               if (sequence > have + 1 || !ready(vector, deps)) break;
+              if (item.piece.part > 0) {
+                if (rows === 0) large = region;
+                break;
+              }
               // A transaction larger than the limit goes alone.
               if (rows > 0 && rows + transaction.ops.length > maxRows) break;
               // TRUNCATE looks at the whole table, so it gets a batch of its own.
@@ -127,7 +135,35 @@ export class Inbox {
         if (last !== null) observations.push(last);
       }
     }
-    return { transactions, observations, vector, taken };
+    return { transactions, observations, vector, large, taken };
+  }
+
+  /** The header of the next transaction that waits, past heartbeats. */
+  peek(origin: RegionId): ChangeTransaction | null {
+    const queue = this.#queues.get(origin);
+    for (let at = queue?.head ?? 0; ; at++) {
+      const item = queue?.items[at];
+      if (item === undefined) return null;
+      if (item.kind === 'transaction') return item.transaction;
+    }
+  }
+
+  /** Takes the next piece of a large transaction, waiting for it to arrive. */
+  async takePiece(
+    origin: RegionId,
+    signal: AbortSignal,
+  ): Promise<{ readonly transaction: ChangeTransaction; readonly piece: Piece } | null> {
+    const queue = this.#queues.get(origin);
+    while (queue !== undefined && !signal.aborted) {
+      const item = queue.items[queue.head];
+      if (item === undefined) {
+        await this.arrived.wait(signal);
+        continue;
+      }
+      this.#remove(queue, 1);
+      if (item.kind === 'transaction') return item;
+    }
+    return null;
   }
 
   /** The selection is applied. */
@@ -135,15 +171,20 @@ export class Inbox {
     for (const [region, count] of taken) {
       const queue = this.#queues.get(region);
       if (queue === undefined || count === 0) continue;
-      for (let at = queue.head; at < queue.head + count; at++)
-        queue.bytes -= queue.items[at]?.bytes ?? 0;
-      queue.head += count;
-      if (queue.head > 1024 && queue.head * 2 > queue.items.length) {
-        queue.items.splice(0, queue.head);
-        queue.head = 0;
-      }
-      queue.space.raise();
+      this.#remove(queue, count);
     }
+  }
+
+  #remove(queue: Queue, count: number): void {
+    for (let at = queue.head; at < queue.head + count; at++) {
+      queue.bytes -= queue.items[at]?.bytes ?? 0;
+    }
+    queue.head += count;
+    if (queue.head > 1024 && queue.head * 2 > queue.items.length) {
+      queue.items.splice(0, queue.head);
+      queue.head = 0;
+    }
+    queue.space.raise();
   }
 }
 

@@ -4,6 +4,7 @@ import { must } from '#core/assert.ts';
 import { addDecimals } from '#core/decimal.ts';
 import type { PgText, Relation } from '#core/relation.ts';
 import type { RowKey } from '#core/row-key.ts';
+import { sameDot } from '#core/transaction.ts';
 import type { KeyedOp, TransactionHeader } from '#core/transaction.ts';
 import type { Slot } from '#replicator/engine/index/unstable-index.ts';
 import type { ColumnWrite, LockedRow } from '#replicator/engine/statement.ts';
@@ -122,7 +123,7 @@ function decidingWrite({ state, ops }: PlannedKey, name: string): ColumnWrite {
 
 // From the end: the winner is nearly always the newest operation.
 function isOfBatch(ops: PlannedKey['ops'], by: TransactionHeader): boolean {
-  return ops.findLast((planned) => planned.by === by) !== undefined;
+  return ops.findLast((planned) => sameDot(planned.by, by)) !== undefined;
 }
 
 function touchedColumns(ops: PlannedKey['ops']): Iterable<string> {

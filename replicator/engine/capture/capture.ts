@@ -5,13 +5,16 @@ import type { Lsn } from '#core/lsn.ts';
 import { epochOf, regionOf } from '#core/region.ts';
 import type { ReplicaId } from '#core/region.ts';
 import type { CaptureSettings } from '#core/settings.ts';
-import type { ChangeTransaction, RowOp } from '#core/transaction.ts';
+import { WHOLE } from '#core/transaction.ts';
+import type { ChangeTransaction, Piece, RowOp, TransactionHeader } from '#core/transaction.ts';
 import { parseVector } from '#core/version-vector.ts';
 import type { VersionVector } from '#core/version-vector.ts';
 import { captureRelation } from '#replicator/engine/capture/captured-relation.ts';
 import type { CapturedRelation } from '#replicator/engine/capture/captured-relation.ts';
 import { deleteOp, insertOp, updateOps } from '#replicator/engine/capture/row-ops.ts';
+import { FRAME_BYTES_MAX, operationBytes } from '#replicator/engine/log/transaction-size.ts';
 import type {
+  BeginMessage,
   LogicalMessage,
   PgoutputMessage,
   RelationMessage,
@@ -31,7 +34,9 @@ export interface CaptureState {
 export type CaptureEvent =
   | {
       readonly kind: 'transaction';
+      /** Whole, or with the operations of one piece. */
       readonly transaction: ChangeTransaction;
+      readonly piece: Piece;
       readonly xid: number;
       readonly state: CaptureState;
     }
@@ -50,7 +55,11 @@ interface OpenTransaction {
   readonly xid: number;
   readonly commitLsn: Lsn;
   readonly commitTimeUs: number;
-  readonly ops: RowOp[];
+  ops: RowOp[];
+  bytes: number;
+  /** Pieces handed out so far; then the header is fixed. */
+  parts: number;
+  header: TransactionHeader | null;
   readonly messages: LogicalMessage[];
   marker: { readonly generation: number; readonly vector: string; readonly hlc: number } | null;
   settings: CaptureSettings | null;
@@ -78,16 +87,7 @@ export class Capture {
   push(message: PgoutputMessage): CaptureEvent | null {
     switch (message.kind) {
       case 'begin': {
-        const { xid, commitLsn, commitTimeUs } = message;
-        this.#open = {
-          xid,
-          commitLsn,
-          commitTimeUs,
-          ops: [],
-          messages: [],
-          marker: null,
-          settings: null,
-        };
+        this.#open = openTransaction(message);
         return null;
       }
       case 'commit':
@@ -99,8 +99,7 @@ export class Capture {
       case 'insert':
       case 'update':
       case 'delete':
-        this.#row(message);
-        return null;
+        return this.#row(message);
       case 'truncate':
         for (const oid of message.relationOids) this.#truncate(oid);
         return null;
@@ -114,32 +113,35 @@ export class Capture {
     }
   }
 
-  #row(message: Extract<PgoutputMessage, { kind: 'insert' | 'update' | 'delete' }>): void {
+  #row(message: Extract<PgoutputMessage, { kind: 'insert' | 'update' | 'delete' }>) {
     const open = must(this.#open, 'row message outside a transaction');
     const target = must(this.#relations.get(message.relationOid), 'row of an undescribed relation');
     switch (target.kind) {
       case 'marker':
         if (message.kind === 'update') open.marker = readMarker(target.message, message.values);
-        return;
+        return null;
       case 'settings':
         if (message.kind === 'insert') open.settings = readSettings(target.message, message.values);
-        return;
+        return null;
       case 'ignored':
-        return;
+        return null;
       default:
     }
     // Where the server cannot filter by origin, apply's own writes follow its marker: they are no news.
-    if (open.marker !== null) return;
-    if (message.kind === 'insert') open.ops.push(insertOp(target, message));
-    else if (message.kind === 'delete') open.ops.push(deleteOp(target, message));
-    else for (const op of updateOps(target, message)) open.ops.push(op);
+    if (open.marker !== null) return null;
+    if (message.kind === 'insert') add(open, insertOp(target, message));
+    else if (message.kind === 'delete') add(open, deleteOp(target, message));
+    else for (const op of updateOps(target, message)) add(open, op);
+    // Memory holds one piece of a large transaction, however large. The server sends it only once it
+    // has committed, so a piece needs no undoing.
+    return open.bytes > FRAME_BYTES_MAX ? this.#piece(open, false, open.commitLsn) : null;
   }
 
   #truncate(oid: number): void {
     const open = must(this.#open, 'truncate outside a transaction');
     const target = this.#relations.get(oid);
     if (target?.kind !== 'user' || open.marker !== null) return;
-    open.ops.push({ kind: 'truncate', relation: target.relation });
+    add(open, { kind: 'truncate', relation: target.relation });
   }
 
   #commit(endLsn: Lsn): CaptureEvent | null {
@@ -153,29 +155,29 @@ export class Capture {
       this.#state = { ...this.#state, vector: met, hlc: witnessHlc(this.#state.hlc, hlc as Hlc) };
       return { kind: 'marker', generation };
     }
-    if (open.ops.length > 0) return this.#transaction(open, endLsn);
+    if (open.ops.length > 0 || open.parts > 0) return this.#piece(open, true, endLsn);
     const [message] = open.messages;
     return message === undefined ? null : this.#message(message, endLsn);
   }
 
-  #transaction(open: OpenTransaction, endLsn: Lsn): CaptureEvent {
+  #piece(open: OpenTransaction, last: boolean, endLsn: Lsn): CaptureEvent {
+    const header = (open.header ??= this.#stamp(open));
+    const transaction: ChangeTransaction = { ...header, endLsn, ops: open.ops };
+    const whole = last && open.parts === 0;
+    open.parts++;
+    open.ops = [];
+    open.bytes = 0;
+    const piece = whole ? WHOLE : { part: open.parts, last };
+    return { kind: 'transaction', transaction, piece, xid: open.xid, state: this.#state };
+  }
+
+  #stamp({ commitLsn, commitTimeUs }: OpenTransaction): TransactionHeader {
     const { replica, settings, vector } = this.#state;
-    const hlc = nextHlc(this.#state.hlc, open.commitTimeUs, settings.clockOffsetUs);
+    const hlc = nextHlc(this.#state.hlc, commitTimeUs, settings.clockOffsetUs);
     const sequence = this.#state.sequence + 1;
     this.#state = { ...this.#state, sequence, hlc };
-    const transaction: ChangeTransaction = {
-      replica,
-      region: regionOf(replica),
-      epoch: epochOf(replica),
-      sequence,
-      hlc,
-      deps: vector,
-      commitLsn: open.commitLsn,
-      endLsn,
-      commitTimeUs: open.commitTimeUs,
-      ops: open.ops,
-    };
-    return { kind: 'transaction', transaction, xid: open.xid, state: this.#state };
+    const by = { replica, region: regionOf(replica), epoch: epochOf(replica), sequence, hlc };
+    return { ...by, deps: vector, commitLsn, endLsn: commitLsn, commitTimeUs };
   }
 
   // A message proves nothing about its sender: a forged mark or heartbeat only repeats what capture
@@ -193,6 +195,16 @@ export class Capture {
       this.#relations.set(oid, captureRelation(message, settings));
     }
   }
+}
+
+function openTransaction({ xid, commitLsn, commitTimeUs }: BeginMessage): OpenTransaction {
+  const nothing = { ops: [], bytes: 0, parts: 0, header: null, messages: [] };
+  return { xid, commitLsn, commitTimeUs, ...nothing, marker: null, settings: null };
+}
+
+function add(open: OpenTransaction, op: RowOp): void {
+  open.ops.push(op);
+  open.bytes += operationBytes(op);
 }
 
 function named(relation: RelationMessage, values: Tuple, name: string): string {

@@ -219,11 +219,23 @@ export class UnstableIndex {
     for (const by of table.truncates) {
       state = state.fold(by, { kind: 'truncate', relation }, IGNORE_CONFLICTS);
     }
-    for (const { by, op } of slot.since ?? []) state = state.fold(by, op, sinkOf(slot));
+    for (const { by, op } of slot.since ?? []) {
+      if (this.#isLate(state, by)) this.markDirty(slot);
+      state = state.fold(by, op, sinkOf(slot));
+    }
     slot.state = state;
     slot.since = null;
     slot.changes++;
     this.#returned.add(slot);
+  }
+
+  /** Slots that may have an older part in the spill. */
+  partialSlots(): readonly Slot[] {
+    const slots: Slot[] = [];
+    for (const table of this.#relations.values()) {
+      for (const slot of table.slots.values()) if (slot.since !== null) slots.push(slot);
+    }
+    return slots;
   }
 
   /** The spill holds nothing older for this slot. */
@@ -257,14 +269,16 @@ export class UnstableIndex {
 
   /** Returns whether own and remote operations on this row had not seen each other. */
   #foldSlot(slot: Slot, by: TransactionHeader, op: RowOp, sink: ConflictSink): boolean {
-    const own = by.replica === this.#own;
-    const late = slot.state.latest.some(
-      (other) => (other.replica === this.#own) !== own && unseen(other, by),
-    );
+    const late = this.#isLate(slot.state, by);
     slot.state = slot.state.fold(by, op, sink);
     slot.since?.push({ by, op });
     slot.changes++;
     return late;
+  }
+
+  #isLate(state: KeyState, by: TransactionHeader): boolean {
+    const own = by.replica === this.#own;
+    return state.latest.some((other) => (other.replica === this.#own) !== own && unseen(other, by));
   }
 
   #touch(by: TransactionHeader, slots: Slot[]): void {

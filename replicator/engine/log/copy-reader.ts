@@ -2,7 +2,7 @@ import type { RegionId } from '#core/region.ts';
 import type { Inbox, InboxItem } from '#replicator/engine/apply/inbox.ts';
 import type { LogStream } from '#replicator/engine/log-port.ts';
 import { positionAfter } from '#replicator/engine/log/frame-search.ts';
-import { Assembler } from '#replicator/engine/log/transactions.ts';
+import { FrameReader } from '#replicator/engine/log/transactions.ts';
 import { transactionBytes } from '#replicator/engine/log/transaction-size.ts';
 import type { FrameHeader } from '#replicator/engine/log/frame.ts';
 
@@ -21,14 +21,15 @@ export async function readCopy(
   signal: AbortSignal,
 ): Promise<void> {
   const from = await positionAfter(copy, after);
-  const assembler = new Assembler(after);
+  const reader = new FrameReader(after);
   for await (const entries of copy.read(from, signal)) {
     const items: InboxItem[] = [];
     for (const entry of entries) {
-      const { header, transactions } = assembler.push(entry);
+      const { header, pieces } = reader.push(entry);
       seen(header);
-      for (const transaction of transactions) {
-        items.push({ kind: 'transaction', transaction, bytes: transactionBytes(transaction) });
+      for (const { transaction, piece } of pieces) {
+        const bytes = transactionBytes(transaction);
+        items.push({ kind: 'transaction', transaction, piece, bytes });
       }
       if (header.kind !== 'heartbeat') continue;
       const { replica, lastSequence: sequence, vector } = header;

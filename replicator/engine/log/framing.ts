@@ -1,8 +1,8 @@
 import type { Lsn } from '#core/lsn.ts';
-import type { ChangeTransaction, RowOp } from '#core/transaction.ts';
+import type { ChangeTransaction, Piece } from '#core/transaction.ts';
 import { encodeFrame } from '#replicator/engine/log/frame.ts';
 import type { FrameHeader } from '#replicator/engine/log/frame.ts';
-import { operationBytes, transactionBytes } from '#replicator/engine/log/transaction-size.ts';
+import { FRAME_BYTES_MAX, transactionBytes } from '#replicator/engine/log/transaction-size.ts';
 import type { CaptureState } from '#replicator/engine/capture/capture.ts';
 
 /** What capture has produced and the log does not yet hold. */
@@ -10,6 +10,7 @@ export type OwnRecord =
   | {
       readonly kind: 'transaction';
       readonly transaction: ChangeTransaction;
+      readonly piece: Piece;
       readonly xid: number;
       readonly state: CaptureState;
       readonly bytes: number;
@@ -27,11 +28,9 @@ export interface EncodedFrame {
   readonly bytes: Uint8Array;
 }
 
-// Uncompressed; JetStream's default max_payload is 1 MiB, and a frame that does not compress must fit.
-export const FRAME_BYTES_MAX = 512 * 1024;
 const FRAME_TRANSACTIONS_MAX = 1000;
 
-/** Packs records into frames: small transactions together, a large one in parts. */
+/** Packs records into frames: small transactions together, a piece of a large one by itself. */
 export function frameRecords(records: readonly OwnRecord[]): readonly EncodedFrame[] {
   const frames: EncodedFrame[] = [];
   let group: Extract<OwnRecord, { kind: 'transaction' }>[] = [];
@@ -48,12 +47,10 @@ export function frameRecords(records: readonly OwnRecord[]): readonly EncodedFra
       continue;
     }
     const full = bytes + record.bytes > FRAME_BYTES_MAX || group.length >= FRAME_TRANSACTIONS_MAX;
-    if (full) flush();
-    if (record.bytes > FRAME_BYTES_MAX) frames.push(...partFrames(record));
-    else {
-      group.push(record);
-      bytes += record.bytes;
-    }
+    if (full || record.piece.part > 0) flush();
+    group.push(record);
+    bytes += record.bytes;
+    if (record.piece.part > 0) flush();
   }
   flush();
   return frames;
@@ -64,27 +61,8 @@ function groupFrame(group: readonly Extract<OwnRecord, { kind: 'transaction' }>[
   const first = group[0];
   const last = group.at(-1);
   if (first === undefined || last === undefined) throw new RangeError('an empty frame');
-  const header = headerOf(last, 'transactions', first.transaction.sequence, 0, true);
+  const header = headerOf(last, first.transaction.sequence);
   return { header, bytes: encodeFrame(header, transactions) };
-}
-
-function partFrames(record: Extract<OwnRecord, { kind: 'transaction' }>): readonly EncodedFrame[] {
-  const parts: RowOp[][] = [[]];
-  let bytes = 0;
-  for (const op of record.transaction.ops) {
-    const size = operationBytes(op);
-    if (bytes > 0 && bytes + size > FRAME_BYTES_MAX) {
-      parts.push([]);
-      bytes = 0;
-    }
-    parts.at(-1)?.push(op);
-    bytes += size;
-  }
-  return parts.map((ops, at) => {
-    const { sequence } = record.transaction;
-    const header = headerOf(record, 'part', sequence, at + 1, at === parts.length - 1);
-    return { header, bytes: encodeFrame(header, [{ ...record.transaction, ops }]) };
-  });
 }
 
 function heartbeatFrame(record: Extract<OwnRecord, { kind: 'heartbeat' }>): EncodedFrame {
@@ -106,14 +84,11 @@ function heartbeatFrame(record: Extract<OwnRecord, { kind: 'heartbeat' }>): Enco
 }
 
 function headerOf(
-  { transaction, state }: Extract<OwnRecord, { kind: 'transaction' }>,
-  kind: 'transactions' | 'part',
+  { transaction, state, piece }: Extract<OwnRecord, { kind: 'transaction' }>,
   firstSequence: number,
-  part: number,
-  lastPart: boolean,
 ): FrameHeader {
   return {
-    kind,
+    kind: piece.part === 0 ? 'transactions' : 'part',
     replica: transaction.replica,
     firstSequence,
     lastSequence: transaction.sequence,
@@ -121,16 +96,18 @@ function headerOf(
     hlc: transaction.hlc,
     vector: transaction.deps,
     settingsId: state.settings.id,
-    part,
-    lastPart,
+    part: piece.part,
+    lastPart: piece.last,
     wallUs: transaction.commitTimeUs,
   };
 }
 
 export function ownTransactionRecord(
   transaction: ChangeTransaction,
+  piece: Piece,
   xid: number,
   state: CaptureState,
 ): OwnRecord {
-  return { kind: 'transaction', transaction, xid, state, bytes: transactionBytes(transaction) };
+  const bytes = transactionBytes(transaction);
+  return { kind: 'transaction', transaction, piece, xid, state, bytes };
 }

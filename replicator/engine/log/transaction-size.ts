@@ -1,6 +1,12 @@
 import type { ChangeTransaction, RowOp } from '#core/transaction.ts';
 import type { PgText } from '#core/relation.ts';
 
+/**
+ * Uncompressed; JetStream's default max_payload is 1 MiB, and a frame that does not compress must fit.
+ * A transaction larger than this travels, and is applied, in pieces.
+ */
+export const FRAME_BYTES_MAX = 512 * 1024;
+
 const PER_OPERATION_BYTES = 64;
 const PER_TRANSACTION_BYTES = 200;
 

@@ -276,12 +276,12 @@ class RunningPipeline implements Pipeline {
     const { index, applier, capture, publisher, fence } = this.#parts;
     switch (event.kind) {
       case 'transaction': {
-        const { transaction, xid, state } = event;
+        const { transaction, piece, xid, state } = event;
         index.foldOwn(transaction, xid, (slot) =>
           applier.pending.sink(relationId(slot.relation), slot.key),
         );
-        publisher.enqueue(ownTransactionRecord(transaction, xid, state));
-        applier.captured(transaction.sequence, state.vector);
+        publisher.enqueue(ownTransactionRecord(transaction, piece, xid, state));
+        if (piece.last) applier.captured(transaction.sequence, state.vector);
         return;
       }
       case 'marker':

@@ -11,7 +11,8 @@ import type { Spill } from '#replicator/engine/index/spill.ts';
 import type { UnstableIndex } from '#replicator/engine/index/unstable-index.ts';
 import type { LogStream } from '#replicator/engine/log-port.ts';
 import { positionAfter } from '#replicator/engine/log/frame-search.ts';
-import { storedTransactions } from '#replicator/engine/log/transactions.ts';
+import { storedPieces } from '#replicator/engine/log/transactions.ts';
+import type { LoggedPiece } from '#replicator/engine/log/transactions.ts';
 
 export interface RebuildSources {
   readonly own: ReplicaId;
@@ -21,7 +22,7 @@ export interface RebuildSources {
 }
 
 interface Source {
-  readonly transactions: AsyncGenerator<ChangeTransaction>;
+  readonly pieces: AsyncGenerator<LoggedPiece>;
   head: ChangeTransaction | null;
 }
 
@@ -42,8 +43,8 @@ export async function rebuildIndex(
     const replica = replicaIn(sources, region);
     const stable = sequenceOf(sources.stable, replica);
     const from = await positionAfter(stream, stable);
-    const transactions = storedTransactions(stream, from, stable, signal);
-    open.push({ transactions, head: await next(transactions) });
+    const pieces = storedPieces(stream, from, stable, signal);
+    open.push({ pieces, head: await next(pieces) });
   }
   const accounted = sequenceOf(sources.applied, sources.own);
   let folded = 0;
@@ -57,9 +58,9 @@ export async function rebuildIndex(
     folded++;
     // What is folded here is all captured and applied: nothing is in flight.
     if (spill.isNeeded) await spill.relieve(sources.applied);
-    source.head = await next(source.transactions);
+    source.head = await next(source.pieces);
   }
-  for (const { transactions } of open) await transactions.return(undefined);
+  for (const { pieces } of open) await pieces.return(undefined);
   return folded;
 }
 
@@ -77,11 +78,9 @@ function earliest(open: readonly Source[], { own, applied }: RebuildSources): So
   return best;
 }
 
-async function next(
-  transactions: AsyncGenerator<ChangeTransaction>,
-): Promise<ChangeTransaction | null> {
-  const step = await transactions.next();
-  return step.done === true ? null : step.value;
+async function next(pieces: AsyncGenerator<LoggedPiece>): Promise<ChangeTransaction | null> {
+  const step = await pieces.next();
+  return step.done === true ? null : step.value.transaction;
 }
 
 function replicaIn({ applied, stable, own }: RebuildSources, region: RegionId): ReplicaId {

@@ -1,0 +1,117 @@
+import { relationId } from '#core/relation.ts';
+import type { ApplyContext } from '#replicator/engine/apply/apply-context.ts';
+import type { Batch } from '#replicator/engine/apply/batch.ts';
+import type { SlowRows } from '#replicator/engine/apply/fenced-rows.ts';
+import { lacksColumn } from '#replicator/engine/apply/missing-columns.ts';
+import { fastAction } from '#replicator/engine/apply/planned-key.ts';
+import type { PlannedKey } from '#replicator/engine/apply/planned-key.ts';
+import type { Outcome } from '#replicator/engine/apply/refusable-rows.ts';
+import { rowStatements } from '#replicator/engine/apply/row-statements.ts';
+import type { DecidedRow, RowStatement } from '#replicator/engine/apply/row-statements.ts';
+import type { DatabaseSession } from '#replicator/engine/database-port.ts';
+import type { Statement, StatementResult } from '#replicator/engine/statement.ts';
+
+export interface Decided {
+  readonly statements: readonly RowStatement[];
+  readonly slow: readonly SlowRows[];
+  readonly outcomes: readonly Outcome[];
+}
+
+/** Sorts every planned row of a batch into guarded statements or the slow path. */
+export async function decideRows(
+  { tables, quarantine, versions }: ApplyContext,
+  batch: Batch,
+  careful: boolean,
+): Promise<Decided> {
+  const statements: RowStatement[] = [];
+  const slow: SlowRows[] = [];
+  const outcomes: Outcome[] = [];
+  const guard = versions.guard();
+  const dirty = new Set(batch.dirty.map(({ relation, key }) => `${relationId(relation)} ${key}`));
+  const unguarded = careful || batch.truncates.length > 0;
+  for (const [id, plans] of batch.tables) {
+    const [first] = plans.values();
+    if (first === undefined) continue;
+    const local = await tables.get(first.relation);
+    if (local === null) {
+      for (const planned of plans.values()) outcomes.push(tableMissing(planned));
+      continue;
+    }
+    const fast: DecidedRow[] = [];
+    const fenced: PlannedKey[] = [];
+    for (const planned of plans.values()) {
+      const suspect =
+        unguarded ||
+        lacksColumn(planned, local) ||
+        quarantine.has(id, planned.key) ||
+        (dirty.size > 0 && dirty.has(`${id} ${planned.key}`));
+      const action = suspect ? null : fastAction(planned, local.columns);
+      if (action === null || action.kind === 'incomplete') fenced.push(planned);
+      else if (action.kind !== 'none') fast.push({ planned, action, row: null });
+    }
+    statements.push(...rowStatements(local.relation, fast, guard));
+    if (fenced.length > 0) slow.push({ local, keys: fenced });
+  }
+  return { statements: inWriteOrder(statements), slow, outcomes };
+}
+
+/** Rows that a guarded statement did not write: their versions are not ours. */
+export async function findMissed(
+  session: DatabaseSession,
+  statements: readonly RowStatement[],
+  results: readonly StatementResult[],
+  xid: number,
+): Promise<readonly PlannedKey[]> {
+  const missed: PlannedKey[] = [];
+  for (const [at, { statement, rows }] of statements.entries()) {
+    const result = results[at];
+    if (result?.kind !== 'count' || result.count >= rows.length) continue;
+    if (!('relation' in statement) || statement.relation === undefined) continue;
+    const keys = rows.map(({ planned }) => planned.key);
+    const [locked] = await session.flight([
+      { kind: 'lockRows', relation: statement.relation, keys },
+    ]);
+    const found = new Map(
+      (locked?.kind === 'locked' ? locked.rows : []).map((row) => [row.key, row.xmin]),
+    );
+    for (const { planned } of rows) {
+      const xmin = found.get(planned.key);
+      const done = statement.kind === 'deleteRows' ? xmin === undefined : xmin === xid;
+      if (!done) missed.push(planned);
+    }
+  }
+  return missed;
+}
+
+// All deletes of all tables first, then updates, then inserts: see rowStatements.
+function inWriteOrder(statements: readonly RowStatement[]): readonly RowStatement[] {
+  const rank = (s: Statement): number => ['deleteRows', 'updateRows', 'insertRows'].indexOf(s.kind);
+  return statements.toSorted((left, right) => rank(left.statement) - rank(right.statement));
+}
+
+function tableMissing(planned: PlannedKey): Outcome {
+  const relation = relationId(planned.relation);
+  const reason = `Table ${relation} or its key columns do not exist in this region; create it, then run "everywrite init".`;
+  const image = planned.state.image(planned.relation.columns.map(({ name }) => name));
+  const pairs = planned.relation.columns.map(({ name }, at) => [name, image?.[at] ?? null]);
+  const wanted = image === null ? null : JSON.stringify(Object.fromEntries(pairs));
+  return {
+    kind: 'refused',
+    planned,
+    row: { relation, key: planned.key, sqlState: '42P01', reason, wanted },
+  };
+}
+
+/** Rows for the slow path, by table. */
+export async function slowRows(
+  context: ApplyContext,
+  keys: readonly PlannedKey[],
+): Promise<readonly SlowRows[]> {
+  const slow: SlowRows[] = [];
+  for (const planned of Map.groupBy(keys, ({ relation }) => relationId(relation)).values()) {
+    const [first] = planned;
+    const local = first === undefined ? null : await context.tables.get(first.relation);
+    if (local !== null) slow.push({ local, keys: planned });
+  }
+  return slow;
+}
