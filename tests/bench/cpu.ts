@@ -87,7 +87,7 @@ function sharesOf({
 }
 
 function total(seconds: ReadonlyMap<string, number>): number {
-  return seconds.values().reduce((sum, used) => sum + used, 0);
+  return [...seconds.values()].reduce((sum, used) => sum + used, 0);
 }
 
 /** Resident memory in bytes; 0 for a process that is gone, or where there is no /proc. */
