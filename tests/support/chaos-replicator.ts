@@ -74,13 +74,13 @@ export class ChaosReplicator {
   ): Promise<RegionStatus> {
     const deadline = performance.now() + timeoutMs;
     let last: RegionStatus | null = null;
-    while (performance.now() < deadline) {
+    while (this.running && performance.now() < deadline) {
       last = await this.status();
       if (last !== null && holds(last)) return last;
       await sleep(POLL_MS);
     }
     throw new Error(
-      `${this.region} is not ${what} after ${timeoutMs} ms: ${JSON.stringify(last)}\n${this.log().slice(-3_000)}`,
+      `${this.region} ${this.running ? `is not ${what} after ${timeoutMs} ms` : 'ended'}: ${JSON.stringify(last)}\n${this.log().slice(-3_000)}`,
     );
   }
 
