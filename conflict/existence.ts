@@ -33,7 +33,7 @@ export function claimOf(
   op: RowOp,
   births: readonly TransactionHeader[],
 ): Claim {
-  const seen = births.filter((birth) => happenedBefore(birth, by));
+  const seen = births.length === 0 ? births : births.filter((birth) => happenedBefore(birth, by));
   return { by, op, births: op.kind === 'insert' ? [...seen, by] : seen };
 }
 

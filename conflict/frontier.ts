@@ -13,6 +13,9 @@ export interface Pair {
   readonly right: TransactionHeader;
 }
 
+// Most rows meet no conflict, and there may be hundreds of thousands of them.
+const NO_PAIRS: readonly Pair[] = [];
+
 /** What a kind of write needs to say about its conflicts. */
 export interface Rivalry<W extends Write> {
   /** True when the two writes lose information to each other. Depends on the two alone. */
@@ -32,7 +35,7 @@ export class Frontier<W extends Write> {
   /** Open pairs; for the codec. */
   readonly pairs: readonly Pair[];
 
-  constructor(writes: readonly W[], pairs: readonly Pair[] = []) {
+  constructor(writes: readonly W[], pairs: readonly Pair[] = NO_PAIRS) {
     this.writes = writes;
     this.pairs = pairs;
   }

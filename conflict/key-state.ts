@@ -138,7 +138,10 @@ export class KeyState {
     // Some of that may be stable by now and is needed all the same.
     const doubtful = this.deletion !== null && !isStable(this.deletion.by);
     if (doubtful || (claims !== null && mayRevive(claims.writes))) return this;
-    const columns = this.columns.map((c) => c.prune(isStable)).filter((c) => c !== null);
+    const columns =
+      this.columns.length === 0
+        ? this.columns
+        : this.columns.map((c) => c.prune(isStable)).filter((c) => c !== null);
     const insert = this.insert !== null && !isStable(this.insert.by) ? this.insert : null;
     if (claims === null && columns.length === 0 && insert === null) return null;
     const latest = this.latest.filter((by) => !isStable(by));

@@ -18,9 +18,14 @@ export interface Relation {
   readonly keyColumns: readonly number[];
 }
 
+// Asked for every operation; relations live as long as the frame or stream that described them.
+const ids = new WeakMap<object, string>();
+
 /** `schema.name`, the identity of a table across regions. */
 export function relationId(relation: { readonly schema: string; readonly name: string }): string {
-  return `${relation.schema}.${relation.name}`;
+  let id = ids.get(relation);
+  if (id === undefined) ids.set(relation, (id = `${relation.schema}.${relation.name}`));
+  return id;
 }
 
 export function compareRelations(left: Relation, right: Relation): number {

@@ -22,7 +22,7 @@ export const REPLICATION_BOUNDS = {
   maxInboxBytes: { default: 32 * MIB, minimum: MIB, maximum: 4 * GIB },
   maxUnpublishedBytes: { default: 32 * MIB, minimum: MIB, maximum: 4 * GIB },
   /** Keys of the unstable index in memory; the rest spills to a table. */
-  indexMaxKeys: { default: 500_000, minimum: 1_000, maximum: 50_000_000 },
+  indexMaxKeys: { default: 200_000, minimum: 1_000, maximum: 50_000_000 },
   maxTransactionBytes: { default: GIB, minimum: MIB, maximum: 64 * GIB },
   connectTimeoutMs: { default: 5_000, minimum: 100, maximum: 120_000 },
   /** Sequences count in steps of this; each region has one residue. The most regions there can ever be. */

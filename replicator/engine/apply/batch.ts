@@ -6,7 +6,7 @@ import type { RowKey } from '#core/row-key.ts';
 import type { ChangeTransaction, TransactionHeader, TruncateOp } from '#core/transaction.ts';
 import type { VersionVector } from '#core/version-vector.ts';
 import type { ConflictBuffer } from '#replicator/engine/apply/conflict-buffer.ts';
-import type { PlannedKey } from '#replicator/engine/apply/planned-key.ts';
+import { PlannedKey } from '#replicator/engine/apply/planned-key.ts';
 import type { DirtyKey, UnstableIndex } from '#replicator/engine/index/unstable-index.ts';
 import type { ConflictRow } from '#replicator/engine/statement.ts';
 
@@ -43,9 +43,7 @@ export function planBatch(
         continue;
       }
       const planned = plan(index, tables, op.relation, op.key);
-      const sink = conflicts.sink(relationId(op.relation), op.key);
-      planned.state = planned.state.fold(by, op, sink);
-      planned.ops.push({ by, op });
+      planned.add(by, op, () => conflicts.sink(relationId(op.relation), op.key));
     }
   }
   for (const { relation, key } of dirty) plan(index, tables, relation, key);
@@ -67,16 +65,9 @@ export function settleBatch(
 export function replan(index: UnstableIndex, planned: PlannedKey, sink: ConflictSink): PlannedKey {
   const id = relationId(planned.relation);
   const base = index.slot(id, planned.key);
-  const before = index.state(id, planned.key);
-  const state = planned.ops.reduce((folded, { by, op }) => folded.fold(by, op, sink), before);
-  return {
-    ...planned,
-    base,
-    baseChanges: base?.changes ?? 0,
-    baseOwnFolds: base?.ownFolds ?? 0,
-    before,
-    state,
-  };
+  const again = new PlannedKey(planned.relation, planned.key, base, index.state(id, planned.key));
+  for (const { by, op } of planned.ops) again.add(by, op, () => sink);
+  return again;
 }
 
 function settleKey(
@@ -89,6 +80,11 @@ function settleKey(
   const id = relationId(relation);
   const now = index.slot(id, key);
   const moved = now !== planned.base || (now?.changes ?? 0) !== planned.baseChanges;
+  const [first] = ops;
+  if (!moved && planned.isBlank && first !== undefined && index.isBlank(id)) {
+    index.settleFirst(relation, key, first);
+    return;
+  }
   const headers = ops.map(({ by }) => by);
   if (!moved) {
     index.settle(relation, key, headers, planned.state);
@@ -116,17 +112,7 @@ function plan(
   const known = table.get(key);
   if (known !== undefined) return known;
   const base = index.slot(id, key);
-  const before = index.state(id, key);
-  const planned: PlannedKey = {
-    relation,
-    key,
-    base,
-    baseChanges: base?.changes ?? 0,
-    baseOwnFolds: base?.ownFolds ?? 0,
-    before,
-    state: before,
-    ops: [],
-  };
+  const planned = new PlannedKey(relation, key, base, index.state(id, key));
   table.set(key, planned);
   return planned;
 }

@@ -10,6 +10,32 @@ export interface LocalRelation {
   readonly uniqueColumns: ReadonlySet<string>;
 }
 
+/** How an origin's columns and this region's correspond, by name; -1 where the other has none. */
+export interface Positions {
+  /** By position in the origin's relation. */
+  readonly ofRemote: readonly number[];
+  /** By position in the local table. */
+  readonly ofLocal: readonly number[];
+  /** Both have the same columns in the same order. */
+  readonly same: boolean;
+}
+
+const known = new WeakMap<Relation, WeakMap<LocalRelation, Positions>>();
+
+export function positionsIn(relation: Relation, local: LocalRelation): Positions {
+  let byLocal = known.get(relation);
+  if (byLocal === undefined) known.set(relation, (byLocal = new WeakMap()));
+  let positions = byLocal.get(local);
+  if (positions === undefined) {
+    const names = relation.columns.map(({ name }) => name);
+    const ofRemote = names.map((name) => local.columns.indexOf(name));
+    const ofLocal = local.columns.map((name) => names.indexOf(name));
+    const same = names.length === local.columns.length && ofRemote.every((at, i) => at === i);
+    byLocal.set(local, (positions = { ofRemote, ofLocal, same }));
+  }
+  return positions;
+}
+
 /** Local shapes of replicated tables; null for a table that this region lacks. */
 export class LocalTables {
   readonly #database: Database;

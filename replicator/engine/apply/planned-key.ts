@@ -1,16 +1,23 @@
-import type { KeyState } from '#conflict/key-state.ts';
+import type { ConflictSink } from '#conflict/conflict-sink.ts';
 import { applyDelta, isDelta } from '#conflict/delta-family.ts';
-import { must } from '#core/assert.ts';
+import type { KeyState } from '#conflict/key-state.ts';
 import { addDecimals } from '#core/decimal.ts';
 import type { PgText, Relation } from '#core/relation.ts';
 import type { RowKey } from '#core/row-key.ts';
 import { sameDot } from '#core/transaction.ts';
 import type { KeyedOp, TransactionHeader } from '#core/transaction.ts';
-import type { Slot } from '#replicator/engine/index/unstable-index.ts';
+import { positionsIn } from '#replicator/engine/apply/local-tables.ts';
+import type { LocalRelation } from '#replicator/engine/apply/local-tables.ts';
+import type { Slot } from '#replicator/engine/index/slot.ts';
 import type { ColumnWrite, LockedRow } from '#replicator/engine/statement.ts';
 
+interface PlannedOp {
+  readonly by: TransactionHeader;
+  readonly op: KeyedOp;
+}
+
 /** One row of a batch: what was known when it was decided, and what the batch adds. */
-export interface PlannedKey {
+export class PlannedKey {
   readonly relation: Relation;
   readonly key: RowKey;
   readonly base: Slot | undefined;
@@ -18,35 +25,105 @@ export interface PlannedKey {
   readonly baseOwnFolds: number;
   /** What was known before the batch; decides whether the row is in the table. */
   readonly before: KeyState;
-  state: KeyState;
-  readonly ops: { readonly by: TransactionHeader; readonly op: KeyedOp }[];
+  readonly ops: PlannedOp[] = [];
+  /** Null while the row is blank and the batch says one thing about it: the common case, never folded. */
+  #state: KeyState | null;
+
+  constructor(relation: Relation, key: RowKey, base: Slot | undefined, before: KeyState) {
+    this.relation = relation;
+    this.key = key;
+    this.base = base;
+    this.baseChanges = base?.changes ?? 0;
+    this.baseOwnFolds = base?.ownFolds ?? 0;
+    this.before = before;
+    this.#state = base === undefined && before.latest.length === 0 ? null : before;
+  }
+
+  /** True when all that is known of the row is the batch's only operation on it. */
+  get isBlank(): boolean {
+    return this.#state === null;
+  }
+
+  get state(): KeyState {
+    return this.#state ?? this.#folded(NO_SINK);
+  }
+
+  add(by: TransactionHeader, op: KeyedOp, sink: () => ConflictSink): void {
+    const first = this.#state === null && this.ops.length === 0;
+    if (!first) {
+      const known = this.#state ?? this.#folded(sink());
+      this.#state = known.fold(by, op, sink());
+    }
+    this.ops.push({ by, op });
+  }
+
+  #folded(sink: ConflictSink): KeyState {
+    return this.ops.reduce((state, { by, op }) => state.fold(by, op, sink), this.before);
+  }
 }
 
-/** What has to happen to the row. Column names, because tables may differ in column order. */
+const NO_SINK: ConflictSink = { add: () => undefined, retract: () => undefined };
+
+/** What has to happen to the row; positions and values are in the order of the local table. */
 export type RowAction =
   | { readonly kind: 'none' }
   | { readonly kind: 'delete' }
-  | { readonly kind: 'insert'; readonly values: ReadonlyMap<string, PgText> }
-  | { readonly kind: 'update'; readonly writes: ReadonlyMap<string, NonNullable<ColumnWrite>> }
+  | { readonly kind: 'insert'; readonly values: readonly PgText[] }
+  | {
+      readonly kind: 'update';
+      readonly columns: readonly number[];
+      readonly writes: readonly NonNullable<ColumnWrite>[];
+    }
   /** The row should exist, but no operation carries all of it. */
   | { readonly kind: 'incomplete' };
+
+const NONE: RowAction = { kind: 'none' };
+const DELETE: RowAction = { kind: 'delete' };
 
 /**
  * The net effect of the batch on a row that the table holds as the index believes. Exact only where
  * the guard confirms that belief.
  */
-export function fastAction(planned: PlannedKey, columns: readonly string[]): RowAction {
+export function fastAction(planned: PlannedKey, local: LocalRelation): RowAction {
+  const [first] = planned.ops;
+  if (planned.isBlank && first !== undefined) return blankAction(first.op, local);
   const { before, state, ops } = planned;
-  const present = before.alive() ?? ops[0]?.op.kind !== 'insert';
+  const present = before.alive() ?? first?.op.kind !== 'insert';
   const alive = state.alive() ?? present;
-  if (!alive) return { kind: present ? 'delete' : 'none' };
-  if (!present) return insertAction(state, columns);
-  const writes = new Map<string, NonNullable<ColumnWrite>>();
-  for (const name of touchedColumns(ops)) {
-    const decided = decidingWrite(planned, name);
-    if (decided !== null) writes.set(name, decided);
+  if (!alive) return present ? DELETE : NONE;
+  if (!present) return insertAction(state, local.columns);
+  const columns: number[] = [];
+  const writes: NonNullable<ColumnWrite>[] = [];
+  for (const position of touchedPositions(ops, local)) {
+    const decided = decidingWrite(planned, local.columns[position] ?? '');
+    if (decided === null) continue;
+    columns.push(position);
+    writes.push(decided);
   }
-  return writes.size === 0 ? { kind: 'none' } : { kind: 'update', writes };
+  return columns.length === 0 ? NONE : { kind: 'update', columns, writes };
+}
+
+/** Nothing concurrent is known: the operation itself is the action. */
+function blankAction(op: KeyedOp, local: LocalRelation): RowAction {
+  if (op.kind === 'delete') return DELETE;
+  const positions = positionsIn(op.relation, local);
+  if (op.kind === 'insert') {
+    if (positions.same) return { kind: 'insert', values: op.values };
+    const values = positions.ofLocal.map((at) => (at < 0 ? null : (op.values[at] ?? null)));
+    return { kind: 'insert', values };
+  }
+  const columns: number[] = [];
+  const writes: NonNullable<ColumnWrite>[] = [];
+  for (let at = 0; at < op.columns.length; at++) {
+    const position = positions.ofRemote[op.columns[at] ?? -1] ?? -1;
+    if (position < 0) continue;
+    const cell = op.cells[at] ?? null;
+    columns.push(position);
+    writes.push(
+      isDelta(cell) ? { kind: 'add', amount: cell.amount } : { kind: 'set', value: cell },
+    );
+  }
+  return columns.length === 0 ? NONE : { kind: 'update', columns, writes };
 }
 
 /**
@@ -55,28 +132,31 @@ export function fastAction(planned: PlannedKey, columns: readonly string[]): Row
  */
 export function fencedAction(
   planned: PlannedKey,
-  columns: readonly string[],
+  names: readonly string[],
   row: LockedRow | null,
   quarantined: ReadonlyMap<string, PgText> | null,
 ): RowAction {
   const { state, ops } = planned;
   const alive = state.alive() ?? (row !== null || quarantined !== null);
-  if (!alive) return { kind: row === null ? 'none' : 'delete' };
+  if (!alive) return row === null ? NONE : DELETE;
   if (row === null) {
-    const whole = quarantined !== null && columns.every((name) => quarantined.has(name));
-    if (!whole) return insertAction(state, columns);
+    const whole = quarantined !== null && names.every((name) => quarantined.has(name));
+    if (!whole) return insertAction(state, names);
     const value = (name: string): PgText =>
       projectStored(state, ops, name, quarantined.get(name) ?? null);
-    return { kind: 'insert', values: new Map(columns.map((name) => [name, value(name)])) };
+    return { kind: 'insert', values: names.map(value) };
   }
-  const writes = new Map<string, NonNullable<ColumnWrite>>();
-  columns.forEach((name, at) => {
+  const columns: number[] = [];
+  const writes: NonNullable<ColumnWrite>[] = [];
+  names.forEach((name, at) => {
     const stored = row.values[at] ?? null;
     const base = quarantined?.has(name) === true ? (quarantined.get(name) ?? null) : stored;
     const wanted = projectStored(state, ops, name, base);
-    if (wanted !== stored) writes.set(name, { kind: 'set', value: wanted });
+    if (wanted === stored) return;
+    columns.push(at);
+    writes.push({ kind: 'set', value: wanted });
   });
-  return writes.size === 0 ? { kind: 'none' } : { kind: 'update', writes };
+  return columns.length === 0 ? NONE : { kind: 'update', columns, writes };
 }
 
 /** A column as it should be, given that the table holds everything but the batch's own deltas. */
@@ -100,10 +180,9 @@ function insertDecides(state: KeyState, name: string): boolean {
   return state.insert !== null && state.insert.op.relation.columns.some((c) => c.name === name);
 }
 
-function insertAction(state: KeyState, columns: readonly string[]): RowAction {
-  const image = state.image(columns);
-  if (image === null) return { kind: 'incomplete' };
-  return { kind: 'insert', values: new Map(columns.map((name, at) => [name, image[at] ?? null])) };
+function insertAction(state: KeyState, names: readonly string[]): RowAction {
+  const values = state.image(names);
+  return values === null ? { kind: 'incomplete' } : { kind: 'insert', values };
 }
 
 function decidingWrite({ state, ops }: PlannedKey, name: string): ColumnWrite {
@@ -126,23 +205,17 @@ function isOfBatch(ops: PlannedKey['ops'], by: TransactionHeader): boolean {
   return ops.findLast((planned) => sameDot(planned.by, by)) !== undefined;
 }
 
-function touchedColumns(ops: PlannedKey['ops']): Iterable<string> {
-  const [only] = ops;
-  if (ops.length === 1 && only !== undefined) return columnsOf(only.op);
-  const names = new Set<string>();
-  for (const { op } of ops) for (const name of columnsOf(op)) names.add(name);
-  return names;
-}
-
-function columnsOf(op: KeyedOp): readonly string[] {
-  switch (op.kind) {
-    case 'insert':
-      return op.relation.columns.map((column) => column.name);
-    case 'update':
-      return op.columns.map((at) => must(op.relation.columns[at], 'column').name);
-    default:
-      return [];
+/** Local positions of the columns that the batch says something of, ascending. */
+function touchedPositions(ops: PlannedKey['ops'], local: LocalRelation): readonly number[] {
+  const touched = new Set<number>();
+  for (const { op } of ops) {
+    if (op.kind === 'delete') continue;
+    const { ofRemote } = positionsIn(op.relation, local);
+    if (op.kind === 'insert') for (const position of ofRemote) touched.add(position);
+    else for (const at of op.columns) touched.add(ofRemote[at] ?? -1);
   }
+  touched.delete(-1);
+  return [...touched].toSorted((left, right) => left - right);
 }
 
 function cellOf(op: KeyedOp, name: string) {

@@ -86,13 +86,9 @@ function statementsOf(
 function reinserted(local: LocalRelation, decided: DecidedRow): readonly DecidedRow[] {
   const { action, row, planned } = decided;
   if (action.kind !== 'update' || row === null) return [decided];
-  const moves = [...action.writes.keys()].some((name) => local.uniqueColumns.has(name));
+  const moves = action.columns.some((at) => local.uniqueColumns.has(local.columns[at] ?? ''));
   if (!moves) return [decided];
-  const values = new Map<string, PgText>();
-  local.columns.forEach((name, at) => {
-    const write = action.writes.get(name);
-    values.set(name, write?.kind === 'set' ? write.value : (row.values[at] ?? null));
-  });
+  const values = updatedRow(local, action, row);
   return [
     { planned, action: { kind: 'delete' }, row },
     { planned, action: { kind: 'insert', values }, row },
@@ -112,24 +108,32 @@ function wantedRow(
 ): PgText {
   switch (action.kind) {
     case 'insert':
-      return JSON.stringify(Object.fromEntries(action.values));
-    case 'update': {
-      const pairs = local.columns.map((name, at): [string, PgText] => {
-        const write = action.writes.get(name);
-        return [name, write?.kind === 'set' ? write.value : (row?.values[at] ?? null)];
-      });
-      return JSON.stringify(Object.fromEntries(pairs));
-    }
+      return rowJson(local, action.values);
+    case 'update':
+      return rowJson(local, updatedRow(local, action, row));
     case 'incomplete': {
       const known = planned.state.columns.map((c) => [c.name, c.project(null, null)] as const);
       return JSON.stringify(Object.fromEntries(known));
     }
-    case 'none': {
-      if (row === null) return null;
-      const pairs = local.columns.map((name, at) => [name, row.values[at] ?? null]);
-      return JSON.stringify(Object.fromEntries(pairs));
-    }
+    case 'none':
+      return row === null ? null : rowJson(local, row.values);
     default:
       return null;
   }
+}
+
+function updatedRow(
+  local: LocalRelation,
+  action: Extract<DecidedRow['action'], { kind: 'update' }>,
+  row: DecidedRow['row'],
+): readonly PgText[] {
+  return local.columns.map((_, at) => {
+    const write = action.writes[action.columns.indexOf(at)];
+    return write?.kind === 'set' ? write.value : (row?.values[at] ?? null);
+  });
+}
+
+function rowJson(local: LocalRelation, values: readonly PgText[]): string {
+  const pairs = local.columns.map((name, at) => [name, values[at] ?? null]);
+  return JSON.stringify(Object.fromEntries(pairs));
 }

@@ -45,7 +45,7 @@ export async function decideRows(
         lacksColumn(planned, local) ||
         quarantine.has(id, planned.key) ||
         (dirty.size > 0 && dirty.has(`${id} ${planned.key}`));
-      const action = suspect ? null : fastAction(planned, local.columns);
+      const action = suspect ? null : fastAction(planned, local);
       if (action === null || action.kind === 'incomplete') fenced.push(planned);
       else if (action.kind !== 'none') fast.push({ planned, action, row: null });
     }

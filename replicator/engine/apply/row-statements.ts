@@ -1,5 +1,4 @@
-import { must } from '#core/assert.ts';
-import type { PgText, Relation } from '#core/relation.ts';
+import type { Relation } from '#core/relation.ts';
 import type { PlannedKey, RowAction } from '#replicator/engine/apply/planned-key.ts';
 import type {
   ColumnWrite,
@@ -60,7 +59,7 @@ export function rowStatements(
     (some) => ({
       kind: 'insertRows',
       relation: local,
-      rows: some.map(({ action }) => insertValues(local, action)),
+      rows: some.map(({ action }) => (action.kind === 'insert' ? action.values : [])),
     }),
   );
   return statements;
@@ -71,22 +70,32 @@ function updateStatement(
   rows: readonly DecidedRow[],
   guard: Guard | null,
 ): Statement {
-  const names = new Set<string>();
-  for (const { action } of rows) {
-    if (action.kind === 'update') for (const name of action.writes.keys()) names.add(name);
-  }
-  const columns: number[] = [];
-  local.columns.forEach((column, at) => {
-    if (names.has(column.name)) columns.push(at);
-  });
+  const [first] = rows;
+  const alike = first !== undefined && shapeOf(first.action) !== '' && sameColumns(rows);
+  const columns = alike && first.action.kind === 'update' ? first.action.columns : union(rows);
   const updates = rows.map(({ planned, action }): RowUpdate => {
-    const writes = columns.map((at): ColumnWrite => {
-      const name = must(local.columns[at], 'column').name;
-      return action.kind === 'update' ? (action.writes.get(name) ?? null) : null;
-    });
-    return { ...keyOf({ planned }), writes };
+    const writes = action.kind === 'update' ? action.writes : [];
+    return { ...keyOf({ planned }), writes: alike ? writes : spread(action, columns) };
   });
   return { kind: 'updateRows', relation: local, columns, rows: updates, guard };
+}
+
+function sameColumns(rows: readonly DecidedRow[]): boolean {
+  const shape = rows[0] === undefined ? '' : shapeOf(rows[0].action);
+  return rows.every(({ action }) => shapeOf(action) === shape);
+}
+
+function union(rows: readonly DecidedRow[]): readonly number[] {
+  const columns = new Set<number>();
+  for (const { action } of rows) {
+    if (action.kind === 'update') for (const at of action.columns) columns.add(at);
+  }
+  return [...columns].toSorted((left, right) => left - right);
+}
+
+function spread(action: RowAction, columns: readonly number[]): readonly ColumnWrite[] {
+  if (action.kind !== 'update') return [];
+  return columns.map((at) => action.writes[action.columns.indexOf(at)] ?? null);
 }
 
 function byShape(rows: readonly DecidedRow[]): readonly (readonly DecidedRow[])[] {
@@ -104,13 +113,10 @@ function byShape(rows: readonly DecidedRow[]): readonly (readonly DecidedRow[])[
 function shapeOf(action: RowAction): string {
   if (action.kind !== 'update') return '';
   let shape = '';
-  for (const [name, write] of action.writes) shape += `${name}\u0000${write.kind}\u0000`;
+  for (let at = 0; at < action.columns.length; at++) {
+    shape += `${action.columns[at]}${action.writes[at]?.kind === 'add' ? '+' : '='}`;
+  }
   return shape;
-}
-
-function insertValues(local: Relation, action: RowAction): readonly PgText[] {
-  if (action.kind !== 'insert') return [];
-  return local.columns.map((column) => action.values.get(column.name) ?? null);
 }
 
 function keyOf({ planned }: { readonly planned: PlannedKey }) {

@@ -11,7 +11,8 @@ import type { ReplicaId } from '#core/region.ts';
 import { covers } from '#core/version-vector.ts';
 import type { VersionVector } from '#core/version-vector.ts';
 import type { DatabaseSession } from '#replicator/engine/database-port.ts';
-import type { Slot, UnstableIndex } from '#replicator/engine/index/unstable-index.ts';
+import type { Slot } from '#replicator/engine/index/slot.ts';
+import type { UnstableIndex } from '#replicator/engine/index/unstable-index.ts';
 import type { LoadSpillStatement, SpilledKey } from '#replicator/engine/statement.ts';
 
 const EVICT_STATEMENT_ROWS = 2000;
@@ -130,8 +131,8 @@ export class Spill {
 
   async #putAside(slots: readonly Slot[]): Promise<number> {
     const changes = slots.map((slot) => slot.changes);
-    for (const { state } of slots) {
-      for (const { replica, sequence } of state.latest) {
+    for (const { latest } of slots) {
+      for (const { replica, sequence } of latest) {
         if ((this.#high.get(replica) ?? 0) < sequence) this.#high.set(replica, sequence);
       }
     }

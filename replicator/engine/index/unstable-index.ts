@@ -1,6 +1,8 @@
 import { IGNORE_CONFLICTS } from '#conflict/conflict-sink.ts';
 import type { ConflictSink } from '#conflict/conflict-sink.ts';
 import { KeyState } from '#conflict/key-state.ts';
+import { Slot } from '#replicator/engine/index/slot.ts';
+import type { Told } from '#replicator/engine/index/slot.ts';
 import { relationId } from '#core/relation.ts';
 import type { Relation } from '#core/relation.ts';
 import type { RowKey } from '#core/row-key.ts';
@@ -9,26 +11,17 @@ import { sequenceOf } from '#core/version-vector.ts';
 import type { VersionVector } from '#core/version-vector.ts';
 import type { ReplicaId } from '#core/region.ts';
 
-/** One row's place in the index. Mutable, and only the index mutates it. */
-export interface Slot {
-  readonly relation: Relation;
-  readonly key: RowKey;
-  state: KeyState;
-  /** The last captured local transaction that wrote the row (32-bit), or null. */
-  xid: number | null;
-  /** Counts own folds and prunes: a decision made on an older count is stale. */
-  ownFolds: number;
-  changes: number;
-  /** Operations folded while an older part of the state may lie in the spill; null when none does. */
-  since: { readonly by: TransactionHeader; readonly op: RowOp }[] | null;
-  evicted: boolean;
-}
-
 interface RelationIndex {
   readonly slots: Map<RowKey, Slot>;
   /** What a row without a slot starts from: the unstable TRUNCATEs of its table. */
   ground: KeyState;
   readonly truncates: TransactionHeader[];
+}
+
+/** Two columns, one entry per touch: an object for each would weigh as much as the slot. */
+interface TouchQueue {
+  sequences: number[];
+  slots: Slot[];
 }
 
 /** A row that the table may show wrongly until apply has looked at it again. */
@@ -45,7 +38,7 @@ export class UnstableIndex {
   readonly #own: ReplicaId;
   readonly #relations = new Map<string, RelationIndex>();
   /** Per replica, in sequence order: which slots its transactions touched. */
-  readonly #touched = new Map<ReplicaId, { readonly sequence: number; readonly slots: Slot[] }[]>();
+  readonly #touched = new Map<ReplicaId, TouchQueue>();
   readonly #dirty = new Map<string, DirtyKey>();
   /** Slots that came back from the spill: their transactions' entries in #touched are gone. */
   readonly #returned = new Set<Slot>();
@@ -66,6 +59,11 @@ export class UnstableIndex {
 
   slot(relation: string, key: RowKey): Slot | undefined {
     return this.#relations.get(relation)?.slots.get(key);
+  }
+
+  /** True when a row without a slot is one of which nothing unstable is known. */
+  isBlank(relation: string): boolean {
+    return (this.#relations.get(relation)?.ground ?? KeyState.EMPTY) === KeyState.EMPTY;
   }
 
   /** What is known of a row: its slot's state, or the ground of its table. */
@@ -96,13 +94,18 @@ export class UnstableIndex {
     });
   }
 
-  /** Replaces a row's state by one that was computed from it, or folds again when it moved meanwhile. */
+  /** The first thing known of a row: one operation of the batch that wrote it. */
+  settleFirst(relation: Relation, key: RowKey, told: Told): void {
+    const slot = this.#slotOf(this.#table(relationId(relation)), relation, key);
+    slot.fold(told, () => IGNORE_CONFLICTS);
+    this.#touch(told.by, slot);
+  }
+
+  /** A row's state, computed from the one it had. */
   settle(relation: Relation, key: RowKey, by: readonly TransactionHeader[], state: KeyState): void {
-    const table = this.#table(relationId(relation));
-    const slot = this.#slotOf(table, relation, key);
-    slot.state = state;
-    slot.changes++;
-    for (const header of by) this.#touch(header, [slot]);
+    const slot = this.#slotOf(this.#table(relationId(relation)), relation, key);
+    slot.replace(state);
+    for (const header of by) this.#touch(header, slot);
   }
 
   markDirty(key: DirtyKey): void {
@@ -133,9 +136,10 @@ export class UnstableIndex {
     const table = this.#table(relationId(op.relation));
     table.truncates.push(by);
     table.ground = table.ground.fold(by, op, IGNORE_CONFLICTS);
-    const slots = [...table.slots.values()];
-    for (const slot of slots) this.#foldSlot(slot, by, op, sinkOf(slot));
-    this.#touch(by, slots);
+    for (const slot of table.slots.values()) {
+      this.#foldSlot(slot, by, op, sinkOf);
+      this.#touch(by, slot);
+    }
   }
 
   /** Forgets what every member has. Work is proportional to what became stable. */
@@ -146,12 +150,14 @@ export class UnstableIndex {
     for (const [replica, queue] of this.#touched) {
       const limit = sequenceOf(stable, replica);
       let done = 0;
-      for (const entry of queue) {
-        if (entry.sequence > limit) break;
-        for (const slot of entry.slots) settled.add(slot);
+      while (done < queue.sequences.length && (queue.sequences[done] ?? 0) <= limit) {
+        const slot = queue.slots[done];
+        if (slot !== undefined) settled.add(slot);
         done++;
       }
-      if (done > 0) queue.splice(0, done);
+      if (done === 0) continue;
+      queue.sequences = queue.sequences.slice(done);
+      queue.slots = queue.slots.slice(done);
     }
     for (const slot of this.#returned) settled.add(slot);
     for (const table of this.#relations.values()) this.#pruneTruncates(table, isStable);
@@ -167,7 +173,7 @@ export class UnstableIndex {
     for (const [id, table] of this.#relations) {
       for (const slot of table.slots.values()) {
         if (slots.length >= limit) return slots;
-        const seen = slot.state.latest.every(
+        const seen = slot.latest.every(
           ({ replica, sequence }) =>
             replica === this.#own || sequenceOf(captured, replica) >= sequence,
         );
@@ -200,9 +206,9 @@ export class UnstableIndex {
       }
     }
     for (const queue of this.#touched.values()) {
-      const kept = queue.filter((entry) => entry.slots.some((slot) => !slot.evicted));
-      queue.length = 0;
-      for (const entry of kept) queue.push(entry);
+      const { sequences } = queue;
+      queue.sequences = sequences.filter((_, at) => queue.slots[at]?.evicted === false);
+      queue.slots = queue.slots.filter((slot) => !slot.evicted);
     }
   }
 
@@ -220,12 +226,11 @@ export class UnstableIndex {
       state = state.fold(by, { kind: 'truncate', relation }, IGNORE_CONFLICTS);
     }
     for (const { by, op } of slot.since ?? []) {
-      if (this.#isLate(state, by)) this.markDirty(slot);
+      if (this.#isLate(state.latest, by)) this.markDirty(slot);
       state = state.fold(by, op, sinkOf(slot));
     }
-    slot.state = state;
+    slot.replace(state);
     slot.since = null;
-    slot.changes++;
     this.#returned.add(slot);
   }
 
@@ -248,45 +253,45 @@ export class UnstableIndex {
     sinkOf: (slot: Slot) => ConflictSink,
     folded: (slot: Slot, late: boolean) => void,
   ): void {
-    const slots: Slot[] = [];
     for (const op of transaction.ops) {
       const table = this.#table(relationId(op.relation));
-      if (op.kind === 'truncate') {
-        table.truncates.push(transaction);
-        table.ground = table.ground.fold(transaction, op, IGNORE_CONFLICTS);
-        for (const slot of table.slots.values()) {
-          folded(slot, this.#foldSlot(slot, transaction, op, sinkOf(slot)));
-          slots.push(slot);
-        }
+      if (op.kind !== 'truncate') {
+        const slot = this.#slotOf(table, op.relation, op.key);
+        folded(slot, this.#foldSlot(slot, transaction, op, sinkOf));
+        this.#touch(transaction, slot);
         continue;
       }
-      const slot = this.#slotOf(table, op.relation, op.key);
-      folded(slot, this.#foldSlot(slot, transaction, op, sinkOf(slot)));
-      slots.push(slot);
+      table.truncates.push(transaction);
+      table.ground = table.ground.fold(transaction, op, IGNORE_CONFLICTS);
+      for (const slot of table.slots.values()) {
+        folded(slot, this.#foldSlot(slot, transaction, op, sinkOf));
+        this.#touch(transaction, slot);
+      }
     }
-    this.#touch(transaction, slots);
   }
 
   /** Returns whether own and remote operations on this row had not seen each other. */
-  #foldSlot(slot: Slot, by: TransactionHeader, op: RowOp, sink: ConflictSink): boolean {
-    const late = this.#isLate(slot.state, by);
-    slot.state = slot.state.fold(by, op, sink);
-    slot.since?.push({ by, op });
-    slot.changes++;
+  #foldSlot(
+    slot: Slot,
+    by: TransactionHeader,
+    op: RowOp,
+    sinkOf: (slot: Slot) => ConflictSink,
+  ): boolean {
+    const late = this.#isLate(slot.latest, by);
+    slot.fold({ by, op }, sinkOf);
     return late;
   }
 
-  #isLate(state: KeyState, by: TransactionHeader): boolean {
+  #isLate(latest: readonly TransactionHeader[], by: TransactionHeader): boolean {
     const own = by.replica === this.#own;
-    return state.latest.some((other) => (other.replica === this.#own) !== own && unseen(other, by));
+    return latest.some((other) => (other.replica === this.#own) !== own && unseen(other, by));
   }
 
-  #touch(by: TransactionHeader, slots: Slot[]): void {
+  #touch(by: TransactionHeader, slot: Slot): void {
     let queue = this.#touched.get(by.replica);
-    if (queue === undefined) this.#touched.set(by.replica, (queue = []));
-    const last = queue.at(-1);
-    if (last?.sequence === by.sequence) for (const slot of slots) last.slots.push(slot);
-    else queue.push({ sequence: by.sequence, slots });
+    if (queue === undefined) this.#touched.set(by.replica, (queue = { sequences: [], slots: [] }));
+    queue.sequences.push(by.sequence);
+    queue.slots.push(slot);
   }
 
   #table(id: string): RelationIndex {
@@ -309,9 +314,9 @@ export class UnstableIndex {
   }
 
   #newSlot(table: RelationIndex, relation: Relation, key: RowKey): Slot {
-    const since = this.#spilling ? [] : null;
-    const counts = { xid: null, ownFolds: 0, changes: 0, since, evicted: false };
-    return { relation, key, state: table.ground, ...counts };
+    const slot = new Slot(relation, key, table.ground);
+    if (this.#spilling) slot.since = [];
+    return slot;
   }
 
   #pruneTruncates(table: RelationIndex, isStable: (by: TransactionHeader) => boolean): void {
@@ -321,13 +326,7 @@ export class UnstableIndex {
   }
 
   #pruneSlot(slot: Slot, isStable: (by: TransactionHeader) => boolean): void {
-    const pruned = slot.state.prune(isStable);
-    slot.changes++;
-    if (pruned !== null) {
-      slot.state = pruned;
-      return;
-    }
-    slot.state = KeyState.EMPTY;
+    if (slot.prune(isStable)) return;
     this.#returned.delete(slot);
     const table = this.#relations.get(relationId(slot.relation));
     // The slot may have been forgotten and made anew since this transaction touched it.

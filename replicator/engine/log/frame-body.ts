@@ -84,8 +84,8 @@ function encodeOp(op: RowOp, relation: number): readonly unknown[] {
 function decodeOp(fields: readonly unknown[], relations: readonly Relation[]): RowOp {
   const relation = relations[Number(fields[1])] as Relation;
   if (fields[0] === UPDATE) {
-    const cells = (fields[4] as readonly unknown[]).map(decodeCell);
-    const columns = fields[3] as readonly number[];
+    const columns = shared(fields[3] as readonly number[]);
+    const cells = decodeCells(fields[4] as readonly unknown[]);
     return { kind: 'update', relation, key: fields[2] as RowKey, columns, cells };
   }
   if (fields[0] === TRUNCATE) return { kind: 'truncate', relation };
@@ -97,6 +97,21 @@ function decodeOp(fields: readonly unknown[], relations: readonly Relation[]): R
 // An assignment is the text itself; a delta is an array, so that new kinds need no new version.
 function encodeCell(cell: Cell): unknown {
   return typeof cell === 'object' && cell !== null ? [cell.kind, cell.amount] : cell;
+}
+
+// Most updates only assign: then the array that came off the wire serves as it is.
+function decodeCells(cells: readonly unknown[]): readonly Cell[] {
+  return cells.some(Array.isArray) ? cells.map(decodeCell) : (cells as readonly PgText[]);
+}
+
+let lastColumns: readonly number[] = [];
+
+// Updates of one statement name the same columns; hundreds of thousands of them may stay in the index.
+function shared(columns: readonly number[]): readonly number[] {
+  const same =
+    columns.length === lastColumns.length && columns.every((at, i) => at === lastColumns[i]);
+  if (!same) lastColumns = columns;
+  return lastColumns;
 }
 
 function decodeCell(cell: unknown): Cell {
