@@ -37,12 +37,13 @@ test(
         await write(sql, `${region.name}${at}`, random.fork(), ledger, span);
       }),
     );
-    const faults = disturb(regions(), random.fork(), span.endMs);
+    const faults = disturb(regions(), random.fork(), span);
     await Promise.all([...writers, faults]);
     await regions().letGo();
-    const contents = await regions().converge();
+    await regions().settle();
     report(regions(), auditor, ledger);
     expect(auditor.violations.slice(0, 3)).toEqual([]);
+    const contents = await regions().converge();
     expect(tallies(contents)).toEqual(expectedTallies(ledger));
     const outcome = auditor.outcome();
     expect(itemsOf(contents)).toEqual(itemsIn(outcome.rows));
@@ -73,16 +74,30 @@ async function audited(all: TestRegions): Promise<Auditor> {
   return auditor;
 }
 
-async function disturb(all: TestRegions, random: ChaosRandom, endMs: number): Promise<void> {
+type Fault = (all: TestRegions, region: TestRegion, random: ChaosRandom) => Promise<void>;
+const ALL_FAULTS: readonly [readonly [string, Fault], ...(readonly [string, Fault])[]] = [
+  ['links are cut', cut],
+  ['the replicator starts again', restart],
+  ['sessions are ended', breakSessions],
+  ['capture stands still', hold],
+];
+const only = process.env['EVERYWRITE_SOAK_FAULT'];
+const FAULTS = ALL_FAULTS.filter(([name]) => only === undefined || name.includes(only));
+
+async function disturb(
+  all: TestRegions,
+  random: ChaosRandom,
+  span: { startMs: number; endMs: number },
+): Promise<void> {
+  const { startMs, endMs } = span;
   while (performance.now() < endMs - 3000) {
     await pause(500 + random.integer(1500));
-    const dice = random.next();
     const region = all.all[random.integer(all.all.length)];
     if (region === undefined) return;
-    if (dice < 0.4) await cut(all, region, random);
-    else if (dice < 0.6) await restart(region);
-    else if (dice < 0.8) await breakSessions(region, random);
-    else await hold(region, random);
+    const [fault, disturb] = FAULTS[random.integer(FAULTS.length)] ?? ALL_FAULTS[0];
+    const at = Math.round((performance.now() - startMs) / 100) / 10;
+    process.stderr.write(`soak: at ${at} s, ${fault} in ${region.name}\n`);
+    await disturb(all, region, random);
   }
 }
 
@@ -96,13 +111,17 @@ async function cut(all: TestRegions, region: TestRegion, random: ChaosRandom): P
   for (const { proxy } of hit) proxy.heal();
 }
 
-async function restart(region: TestRegion): Promise<void> {
+async function restart(_all: TestRegions, region: TestRegion): Promise<void> {
   await region.stop();
   await region.start();
 }
 
 /** The server ends some of the replicator's sessions, whatever they are doing. */
-async function breakSessions(region: TestRegion, random: ChaosRandom): Promise<void> {
+async function breakSessions(
+  _all: TestRegions,
+  region: TestRegion,
+  random: ChaosRandom,
+): Promise<void> {
   await region.sql.query(
     `SELECT pg_terminate_backend(pid) FROM pg_stat_activity
      WHERE application_name LIKE 'everywrite%' AND random() < $1`,
@@ -110,7 +129,7 @@ async function breakSessions(region: TestRegion, random: ChaosRandom): Promise<v
   );
 }
 
-async function hold(region: TestRegion, random: ChaosRandom): Promise<void> {
+async function hold(_all: TestRegions, region: TestRegion, random: ChaosRandom): Promise<void> {
   region.capture.hold();
   await pause(50 + random.integer(700));
   region.capture.release();

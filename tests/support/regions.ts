@@ -79,7 +79,7 @@ export class TestRegions {
 
   /** Every gate open again, every region running: a test leaves nothing held behind. */
   async letGo(): Promise<void> {
-    for (const region of this.all) region.letGo();
+    await Promise.all(this.all.map((region) => region.letGo()));
     await Promise.all(this.all.map((region) => region.start()));
   }
 
@@ -116,7 +116,7 @@ export class TestRegions {
   }
 
   async stop(): Promise<void> {
-    for (const region of this.all) region.letGo();
+    await Promise.allSettled(this.all.map((region) => region.letGo()));
     await Promise.allSettled(this.all.map((region) => region.close()));
     await this.cluster.stop();
     await this.#remove();

@@ -115,15 +115,17 @@ export class TestRegion {
     await running?.done;
   }
 
-  letGo(): void {
+  /** Nothing is held any more, and what the test's own connections had open is rolled back. */
+  async letGo(): Promise<void> {
     this.capture.release();
     for (const gate of this.#deliveries.values()) gate.release();
     this.apply.letGo();
+    await Promise.allSettled(this.#clients.splice(0).map((client) => client.end()));
   }
 
   async close(): Promise<void> {
     await this.stop();
-    await Promise.allSettled([this.sql, ...this.#clients].map((client) => client.end()));
+    await this.sql.end().catch(() => undefined);
   }
 
   #logStores(): NatsLogStores {
