@@ -13,8 +13,8 @@ import { insertBulk, updateAccounts } from './workload.ts';
 const BULK_ROWS_PER_TRANSACTION = 1_000;
 const FIRST_MARK_ROW = -1;
 const LAST_MARK_ROW = 0;
-/** A profile begins a moment after it is asked for. */
-const PROFILE_START_MS = 300;
+/** A profile begins, and is written, a moment after it is asked for. */
+const PROFILE_TOGGLE_MS = 500;
 
 interface Outage {
   readonly statement: string;
@@ -146,6 +146,7 @@ async function measure(
   const { control: target } = pair.target;
   const mark = nextMark();
   await cut(pair);
+  await toggleProfile(pair);
   const madeMs = performance.now();
   await writeProbe(origin, FIRST_MARK_ROW, mark);
   // What an outage leaves behind is at stake, not how fast its commits reached the disk.
@@ -155,15 +156,15 @@ async function measure(
   await writeProbe(origin, LAST_MARK_ROW, mark);
   await pair.untilBacklogged(outage.transactions + 2);
   const backlogSeconds = (performance.now() - madeMs) / 1000;
-  pair.toggleProfile();
-  await sleep(PROFILE_START_MS);
+  await toggleProfile(pair);
+  await toggleProfile(pair);
   const stopCount = await startCpuCount(() => pair.processes());
   const healedMs = performance.now();
   await pair.heal();
   const firstMs = await untilVisible(target, FIRST_MARK_ROW, mark);
   const lastMs = await untilVisible(target, LAST_MARK_ROW, mark);
   const cpu = await stopCount();
-  pair.toggleProfile();
+  await toggleProfile(pair);
   return {
     rowsPerSecond: (outage.rows * 1000) / (lastMs - healedMs),
     flowingPerSecond: (outage.rows * 1000) / Math.max(1, lastMs - firstMs),
@@ -172,4 +173,9 @@ async function measure(
     backlogSeconds,
     cpu,
   };
+}
+
+/** Profiles come in pairs: while the backlog is made, and while it drains. */
+async function toggleProfile(pair: Pair): Promise<void> {
+  if (pair.toggleProfile()) await sleep(PROFILE_TOGGLE_MS);
 }

@@ -109,8 +109,8 @@ export class EverywritePair implements Pair {
     ];
   }
 
-  toggleProfile(): void {
-    for (const replicator of this.replicators) replicator.toggleProfile();
+  toggleProfile(): boolean {
+    return this.replicators.map((replicator) => replicator.toggleProfile()).includes(true);
   }
 
   async countLink(): Promise<void> {

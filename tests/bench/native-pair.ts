@@ -62,8 +62,8 @@ export class NativePair implements Pair {
     return [...lists.flat(), { name: 'bench', pid: process.pid }];
   }
 
-  toggleProfile(): void {
-    // Nothing of Node's runs here.
+  toggleProfile(): boolean {
+    return false;
   }
 
   /** Only while bytes are counted does native go through a proxy, which would cost it speed. */

@@ -28,7 +28,8 @@ export const USAGE = `npm run bench:replication -- [options]
   --runs N       runs of each measurement; medians are printed (3, or 1 with --quick)
   --only NAME    only parts whose name contains NAME
   --rows N       transactions of one outage (200000, or 20000 with --quick)
-  --profile DIR  write a CPU profile of each replicator for every catch-up
+  --profile DIR  write CPU profiles of the replicators: two for each catch-up, while the
+                 backlog is made and while it drains (see profile-summary.ts)
   --json         one JSON document on standard output instead of the table
 `;
 

@@ -18,8 +18,8 @@ export interface Pair {
   /** Also stops what reads the origin's WAL; `heal` starts it again. */
   cutAtOrigin(): Promise<void>;
   processes(): Promise<readonly NamedProcess[]>;
-  /** Begins or ends a CPU profile, if profiles were asked for. */
-  toggleProfile(): void;
+  /** Begins or ends a CPU profile; false when none was asked for, or nothing can be profiled. */
+  toggleProfile(): boolean;
   /** Bytes that passed between the nodes, both ways; counted only between `countLink` calls. */
   countLink(on: 'on' | 'off'): Promise<void>;
   linkBytes(): number;

@@ -64,8 +64,9 @@ export class ReplicatorProcess {
   }
 
   /** Begins a CPU profile, or ends and writes the one that has begun. */
-  toggleProfile(): void {
-    if (this.#options.profileDir !== undefined) this.#child?.kill('SIGUSR2');
+  toggleProfile(): boolean {
+    if (this.#options.profileDir === undefined) return false;
+    return this.#child?.kill('SIGUSR2') ?? false;
   }
 
   async status(): Promise<RegionStatus> {
