@@ -10,6 +10,11 @@ export interface CommandEntry {
 /** Every subcommand, in the order in which a new user meets them. */
 export const COMMANDS: readonly CommandEntry[] = [
   {
+    name: 'demo',
+    summary: 'three regions on this machine, written to everywhere, cut and healed',
+    load: async () => (await import('#deploy/cli/commands/demo.ts')).demo,
+  },
+  {
     name: 'up',
     summary: 'run a whole cluster on this machine',
     load: async () => (await import('#deploy/cli/commands/up.ts')).up,

@@ -1,0 +1,52 @@
+import type { LagRecorder } from '#deploy/demo/lag-recorder.ts';
+
+type State =
+  | { readonly kind: 'open' }
+  | { readonly kind: 'cut'; readonly since: number }
+  | { readonly kind: 'catching-up'; readonly healedAt: number };
+
+/** One region's way to all others: cut, healed, and again as before once all have caught up. */
+export class Isolation {
+  readonly region: string;
+  readonly #others: readonly string[];
+  readonly #lag: LagRecorder;
+  #state: State = { kind: 'open' };
+  /** From healing until every region had seen what was committed before; null until then. */
+  caughtUpMs: number | null = null;
+
+  constructor(region: string, others: readonly string[], lag: LagRecorder) {
+    this.region = region;
+    this.#others = others;
+    this.#lag = lag;
+  }
+
+  cut(now: number): void {
+    this.#state = { kind: 'cut', since: now };
+  }
+
+  heal(now: number): void {
+    this.#state = { kind: 'catching-up', healedAt: now };
+  }
+
+  /** How a pair stands; a beat from after the healing proves that everything before it is there. */
+  pair(from: string, to: string): State {
+    if (from !== this.region && to !== this.region) return { kind: 'open' };
+    const state = this.#state;
+    if (state.kind !== 'catching-up') return state;
+    return this.#lag.seenUntil(from, to) >= state.healedAt ? { kind: 'open' } : state;
+  }
+
+  /** Notes when the last pair has caught up; true while none is behind. */
+  check(now: number): boolean {
+    const state = this.#state;
+    if (state.kind !== 'catching-up') return state.kind === 'open';
+    const pairs = this.#others.flatMap((other) => [
+      this.pair(other, this.region),
+      this.pair(this.region, other),
+    ]);
+    if (pairs.some(({ kind }) => kind !== 'open')) return false;
+    this.caughtUpMs = now - state.healedAt;
+    this.#state = { kind: 'open' };
+    return true;
+  }
+}
