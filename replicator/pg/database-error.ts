@@ -37,6 +37,15 @@ const BY_CLASS: Readonly<Record<string, Decision>> = {
   '22': REFUSED, // data exception
   '23': REFUSED, // integrity constraint violation
   '42': REFUSED, // syntax error or access rule violation: the table is not as the row expects it
+  // What only some rows provoke, and would otherwise end apply again and again: a value too large for a
+  // local index, a table that cannot take it, a trigger or function of this region that says no.
+  '0A': REFUSED, // feature not supported
+  '27': REFUSED, // triggered data change violation
+  '38': REFUSED, // external routine exception
+  '39': REFUSED, // external routine invocation exception
+  '44': REFUSED, // WITH CHECK OPTION violation
+  '54': REFUSED, // program limit exceeded
+  P0: REFUSED, // PL/pgSQL error: RAISE EXCEPTION
 };
 
 /** What the server or the socket said, as a decision. The driver throws only these two. */
