@@ -11,7 +11,7 @@ import type { IsStable, Rivalry } from '#conflict/frontier.ts';
 export interface Assignment {
   readonly by: TransactionHeader;
   readonly value: PgText;
-  /** `value` with the stable deltas in it that it had not seen; those are no longer listed. */
+  /** `value` with what its own transaction added to it afterwards. */
   readonly folded: PgText;
   readonly fromInsert: boolean;
 }
@@ -68,27 +68,50 @@ export class ColumnState {
   /** The value, when `stored` is what it was for a reader who had seen exactly what `seenBy` had. */
   project(stored: PgText, seenBy: TransactionHeader | null): PgText {
     const winner = this.winner();
-    const by = winner === undefined ? seenBy : winner.by;
-    let value = winner === undefined ? stored : winner.folded;
+    return winner === undefined
+      ? this.withUnseen(stored, seenBy)
+      : this.withUnseen(winner.folded, winner.by);
+  }
+
+  /** `base` and every delta that `by` had not seen. */
+  withUnseen(base: PgText, by: TransactionHeader | null): PgText {
+    let value = base;
     for (let at = this.deltas; at !== null; at = at.rest) {
       if (by === null || !happenedBefore(at.by, by)) value = applyDelta(value, at.cell);
     }
     return value;
   }
 
-  /** Forgets what nothing concurrent can meet any more; null when nothing is left. */
+  /**
+   * Forgets what nothing concurrent can meet any more; null when nothing is left. A delta stays while
+   * an assignment that had not seen it does: a rebuild must be able to find both in the log.
+   */
   prune(isStable: IsStable): ColumnState | null {
-    const settled: DeltaList[] = [];
-    let deltas: DeltaList | null = null;
-    for (let at = this.deltas; at !== null; at = at.rest) {
-      if (isStable(at.by)) settled.push(at);
-      else deltas = { by: at.by, cell: at.cell, rest: deltas };
-    }
     const kept = this.assignments.prune(isStable);
+    const needed = (by: TransactionHeader): boolean =>
+      !isStable(by) || kept?.writes.some((write) => !happenedBefore(by, write.by)) === true;
+    let deltas: DeltaList | null = null;
+    let dropped = false;
+    for (let at = this.deltas; at !== null; at = at.rest) {
+      if (needed(at.by)) deltas = { by: at.by, cell: at.cell, rest: deltas };
+      else dropped = true;
+    }
     if (kept === null && deltas === null) return null;
-    const assignments =
-      settled.length === 0 ? kept : (kept?.map((a) => absorb(a, settled)) ?? null);
-    return new ColumnState(this.name, assignments ?? new Frontier<Assignment>([]), deltas);
+    const assignments = kept ?? new Frontier<Assignment>([]);
+    return new ColumnState(this.name, assignments, dropped ? deltas : this.deltas);
+  }
+
+  /** True when everything here satisfies `holds`. */
+  every(holds: (by: TransactionHeader) => boolean): boolean {
+    if (!this.assignments.writes.every(({ by }) => holds(by))) return false;
+    for (let at = this.deltas; at !== null; at = at.rest) if (!holds(at.by)) return false;
+    return true;
+  }
+
+  /** Every transaction that this state refers to. */
+  *headers(): Iterable<TransactionHeader> {
+    yield* this.assignments.headers();
+    for (let at = this.deltas; at !== null; at = at.rest) yield at.by;
   }
 }
 
@@ -111,12 +134,4 @@ function contender(assignment: Assignment) {
 // would otherwise record another value than the origin, which folded both before it met the rival.
 function increased(assignment: Assignment, cell: DeltaCell): Assignment {
   return { ...assignment, folded: applyDelta(assignment.folded, cell) };
-}
-
-function absorb(assignment: Assignment, settled: readonly DeltaList[]): Assignment {
-  let { folded } = assignment;
-  for (const delta of settled) {
-    if (!happenedBefore(delta.by, assignment.by)) folded = applyDelta(folded, delta.cell);
-  }
-  return folded === assignment.folded ? assignment : { ...assignment, folded };
 }

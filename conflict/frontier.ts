@@ -58,6 +58,12 @@ export class Frontier<W extends Write> {
     return new Frontier<W>([...standing, next], pairs);
   }
 
+  /** Every transaction that this frontier refers to. */
+  *headers(): Iterable<TransactionHeader> {
+    for (const { by } of this.writes) yield by;
+    for (const { left, right } of this.pairs) yield* [left, right];
+  }
+
   /** The same writes with other particulars. */
   map(change: (write: W) => W): Frontier<W> {
     return new Frontier<W>(this.writes.map(change), this.pairs);

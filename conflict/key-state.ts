@@ -1,5 +1,5 @@
 import type { PgText, Relation } from '#core/relation.ts';
-import { compareStamps, happenedBefore } from '#core/transaction.ts';
+import { compareStamps, happenedBefore, sameDot } from '#core/transaction.ts';
 import type { DeleteOp, InsertOp, RowOp, TransactionHeader, UpdateOp } from '#core/transaction.ts';
 import { ColumnState } from '#conflict/column-state.ts';
 import type { Assignment } from '#conflict/column-state.ts';
@@ -120,40 +120,75 @@ export class KeyState {
 
   /** The whole row, from operations alone; null when no insert or delete carries an image. */
   image(columns: readonly string[]): readonly PgText[] | null {
+    const { deletion } = this;
+    if (deletion !== null) return columns.map((name) => this.#revived(name, deletion));
     if (this.insert !== null) return columns.map((name) => this.project(name, null, null));
     // Column states alone are a whole row only right after an insert: later some are forgotten.
     const whole = columns.every((name) => this.column(name)?.winner() !== undefined);
-    if (whole || this.deletion === null) return whole ? this.#rowOfColumns(columns) : null;
-    const { by, op } = this.deletion;
-    return columns.map((name) => {
-      const at = op.relation.columns.findIndex((column) => column.name === name);
-      return this.project(name, at < 0 ? null : (op.values[at] ?? null), by);
-    });
+    return whole ? columns.map((name) => this.project(name, null, null)) : null;
   }
 
-  /** Forgets what is stable; null when nothing is left to remember. */
+  /**
+   * Forgets what is stable; null when nothing is left to remember. The image of a row that may come
+   * back is the deletion's, plus what that deleter had not seen: some of that may be stable by now and
+   * stays all the same.
+   */
   prune(isStable: IsStable): KeyState | null {
     const claims = this.claims.prune(isStable);
-    // The image of a row that may come back is the deletion's, plus what that deleter had not seen.
-    // Some of that may be stable by now and is needed all the same.
-    const doubtful = this.deletion !== null && !isStable(this.deletion.by);
-    if (doubtful || (claims !== null && mayRevive(claims.writes))) return this;
+    const unsure = this.deletion !== null && !isStable(this.deletion.by);
+    const doubtful = unsure || (claims !== null && mayRevive(claims.writes));
+    const forgotten = doubtful ? this.#settledBy(isStable) : isStable;
     const columns =
       this.columns.length === 0
         ? this.columns
-        : this.columns.map((c) => c.prune(isStable)).filter((c) => c !== null);
-    const insert = this.insert !== null && !isStable(this.insert.by) ? this.insert : null;
-    if (claims === null && columns.length === 0 && insert === null) return null;
+        : this.columns.map((c) => pruneColumn(c, doubtful, forgotten)).filter((c) => c !== null);
+    const insert = this.insert !== null && !forgotten(this.insert.by) ? this.insert : null;
+    if (claims === null && !unsure && columns.length === 0 && insert === null) return null;
     const latest = this.latest.filter((by) => !isStable(by));
-    const births = this.births.filter((by) => !isStable(by));
-    const settled = claims ?? new Frontier<Claim>([]);
-    return new KeyState({ claims: settled, columns, insert, deletion: null, births, latest });
+    // A TRUNCATE that is here already need not have seen an insert that is stable by now.
+    const births = doubtful ? this.births : this.births.filter((by) => !isStable(by));
+    const deletion = doubtful ? this.deletion : null;
+    const standing = claims ?? (doubtful ? this.claims : new Frontier<Claim>([]));
+    return new KeyState({ claims: standing, columns, insert, deletion, births, latest });
+  }
+
+  /** Every transaction that this state refers to: a rebuild must fold the log from before the oldest. */
+  *headers(): Iterable<TransactionHeader> {
+    yield* this.claims.headers();
+    for (const column of this.columns) yield* column.headers();
+    if (this.insert !== null) yield this.insert.by;
+    if (this.deletion !== null) yield this.deletion.by;
+  }
+
+  /** Stable, and in the deletion's image or overruled together with it: every claim has seen it. */
+  #settledBy(isStable: IsStable): IsStable {
+    const seers = this.claims.writes.map(({ by }) => by);
+    if (this.deletion !== null) seers.push(this.deletion.by);
+    return (by) => isStable(by) && seers.every((seer) => happenedBefore(by, seer));
+  }
+
+  /** A column of a row that was deleted: what the deleter saw, unless something it did not see decides. */
+  #revived(name: string, { by, op }: Death): PgText {
+    const column = this.column(name);
+    const decided = column?.winner()?.by ?? (this.#isInserted(name) ? this.insert?.by : undefined);
+    if (decided !== undefined && !happenedBefore(decided, by))
+      return this.project(name, null, null);
+    const at = op.relation.columns.findIndex((known) => known.name === name);
+    const value = at < 0 ? null : (op.values[at] ?? null);
+    return column === undefined ? value : column.withUnseen(value, by);
+  }
+
+  #isInserted(name: string): boolean {
+    return this.insert?.op.relation.columns.some((known) => known.name === name) === true;
   }
 
   #foldInsert(birth: Birth, parts: Parts, sink: ConflictSink): KeyState {
-    const alone = this.insert === null && this.columns.length === 0;
-    if (alone) return new KeyState({ ...parts, insert: birth });
     const { by, op } = birth;
+    // What this transaction deleted and inserted again is the row it inserted.
+    const again = parts.deletion !== null && sameDot(parts.deletion.by, by);
+    const deletion = again ? null : parts.deletion;
+    const alone = this.insert === null && this.columns.length === 0;
+    if (alone) return new KeyState({ ...parts, deletion, insert: birth });
     const columns = op.relation.columns.map((column, at) => {
       const value = op.values[at] ?? null;
       const state = this.#expanded(column.name);
@@ -161,7 +196,7 @@ export class KeyState {
     });
     const names = new Set(op.relation.columns.map((column) => column.name));
     const others = this.columns.filter((column) => !names.has(column.name));
-    return new KeyState({ ...parts, columns: [...columns, ...others], insert: null });
+    return new KeyState({ ...parts, deletion, columns: [...columns, ...others], insert: null });
   }
 
   #foldUpdate(by: TransactionHeader, op: UpdateOp, parts: Parts, sink: ConflictSink): KeyState {
@@ -191,15 +226,20 @@ export class KeyState {
     const inserted = new Frontier<Assignment>([{ by, value, folded: value, fromInsert: true }]);
     return new ColumnState(name, inserted, null);
   }
-
-  #rowOfColumns(columns: readonly string[]): readonly PgText[] {
-    return columns.map((name) => this.project(name, null, null));
-  }
 }
 
 /** Positions of the key columns in `columns`, for callers that build statements. */
 export function keyNames(relation: Relation): readonly string[] {
   return relation.keyColumns.map((position) => relation.columns[position]?.name ?? '');
+}
+
+function pruneColumn(
+  column: ColumnState,
+  doubtful: boolean,
+  forgotten: IsStable,
+): ColumnState | null {
+  if (!doubtful) return column.prune(forgotten);
+  return column.every(forgotten) ? null : column;
 }
 
 function laterDeath(known: Death | null, next: Death): Death {

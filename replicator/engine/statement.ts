@@ -173,10 +173,12 @@ export interface ReadSettingsStatement {
   readonly id: number;
 }
 
-/** The stable vector, so that a rebuild knows where to begin. */
+/** What a rebuild needs to know. */
 export interface SaveCheckpointStatement {
   readonly kind: 'saveCheckpoint';
   readonly stable: string;
+  /** Where a rebuild begins to fold: at or below `stable`. Logs are trimmed below it only. */
+  readonly foldFrom: string;
 }
 
 export interface SpillStatement {
@@ -223,6 +225,7 @@ export interface RegionState {
   /** Settings in effect where the slot begins. */
   readonly initialSettings: number;
   readonly stable: string;
+  readonly foldFrom: string;
   readonly serverVersion: number;
   readonly confirmedFlushLsn: string | null;
 }

@@ -56,7 +56,7 @@ export function parseSnapshot(text: string): Snapshot {
 }
 
 const READ_STATE = `
-SELECT r.region, r.epoch, a.generation, a.vector, a.hlc, r.initial_settings, c.stable,
+SELECT r.region, r.epoch, a.generation, a.vector, a.hlc, r.initial_settings, c.stable, c.fold_from,
        current_setting('server_version_num'), s.confirmed_flush_lsn
 FROM everywrite.region r
 JOIN everywrite.applied a ON a.id = 1
@@ -88,7 +88,8 @@ function parseState(answer: Answer | undefined): RegionState {
       message: 'This database is not part of a cluster yet; run "everywrite init" on it.',
     });
   }
-  const [region, epoch, generation, vector, hlc, settings, stable, version, confirmed] = row;
+  const [region, epoch, generation, vector, hlc, settings, stable, foldFrom, version, confirmed] =
+    row;
   return {
     region: must(region, 'region'),
     epoch: Number(epoch),
@@ -97,6 +98,7 @@ function parseState(answer: Answer | undefined): RegionState {
     hlc: Number(hlc),
     initialSettings: Number(settings),
     stable: stable ?? '',
+    foldFrom: foldFrom ?? '',
     serverVersion: Number(version),
     confirmedFlushLsn: confirmed ?? null,
   };

@@ -142,9 +142,9 @@ export function readQuarantine(): Rendered {
 export function saveCheckpoint(statement: SaveCheckpointStatement): Rendered {
   return done(
     prepared(
-      'INSERT INTO everywrite.checkpoint (id, stable) VALUES (1, $1) ' +
-        'ON CONFLICT (id) DO UPDATE SET stable = excluded.stable',
-      [statement.stable],
+      'INSERT INTO everywrite.checkpoint (id, stable, fold_from) VALUES (1, $1, $2) ' +
+        'ON CONFLICT (id) DO UPDATE SET stable = excluded.stable, fold_from = excluded.fold_from',
+      [statement.stable, statement.foldFrom],
     ),
   );
 }

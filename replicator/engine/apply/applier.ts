@@ -74,6 +74,8 @@ export class Applier {
   #inFlight: ApplyTransaction | null = null;
   #session: DatabaseSession | null = null;
   #rowLimit: number;
+  #dirtyLimit = DIRTY_PER_BATCH;
+  #dirtyBlockedUntilMs = 0;
   #largeGeneration: number | null = null;
   #largeCaptured = false;
   #careful = false;
@@ -139,7 +141,7 @@ export class Applier {
       while (!signal.aborted) {
         await this.#keepRoom();
         const selection = this.#select();
-        const dirty = this.#context.index.dirtyKeys(DIRTY_PER_BATCH);
+        const dirty = this.#dirtyKeys();
         const idle = selection.transactions.length === 0 && dirty.length === 0;
         if (idle && selection.large !== null) await this.#applyLarge(selection, signal);
         else if (idle && this.pending.isEmpty) {
@@ -173,8 +175,15 @@ export class Applier {
     return this.#inbox.select(reach, free, this.#rowLimit);
   }
 
+  #dirtyKeys(): readonly DirtyKey[] {
+    const now = this.#ports.clock.monotonicMs();
+    if (now < this.#dirtyBlockedUntilMs) return [];
+    return this.#context.index.dirtyKeys(this.#dirtyLimit);
+  }
+
   async #idle(signal: AbortSignal): Promise<void> {
-    if (this.#blockedUntilMs.size === 0) {
+    const waiting = this.#context.index.dirtyCount > 0 || this.#blockedUntilMs.size > 0;
+    if (!waiting) {
       await this.#inbox.arrived.wait(signal);
       return;
     }
@@ -193,10 +202,10 @@ export class Applier {
     try {
       const report = await this.#apply(selection, dirty);
       this.#count(selection, report);
-      this.#succeeded();
+      this.#succeeded(dirty);
     } catch (error) {
       await this.#drop();
-      await this.#giveWay(asEverywriteError(error, 'STATEMENT_FAILED'), selection, signal);
+      await this.#giveWay(asEverywriteError(error, 'STATEMENT_FAILED'), selection, dirty, signal);
     }
   }
 
@@ -253,7 +262,7 @@ export class Applier {
     this.#applied = { generation: generation + 1, vector, hlc };
     this.#matrix.observe(region, replica, sequence, deps);
     this.#count(selection, report);
-    this.#succeeded();
+    this.#succeeded([]);
   }
 
   async #open(): Promise<DatabaseSession> {
@@ -292,7 +301,8 @@ export class Applier {
     }
   }
 
-  #succeeded(): void {
+  #succeeded(dirty: readonly DirtyKey[]): void {
+    if (dirty.length > 0) this.#dirtyLimit = Math.min(DIRTY_PER_BATCH, this.#dirtyLimit * 2);
     this.#failures = 0;
     this.#careful = false;
     this.#lastError = null;
@@ -300,7 +310,12 @@ export class Applier {
   }
 
   /** Decides what a failed batch means. The session is gone; nothing of the batch has happened. */
-  async #giveWay(error: EverywriteError, selection: Selection, signal: AbortSignal): Promise<void> {
+  async #giveWay(
+    error: EverywriteError,
+    selection: Selection,
+    dirty: readonly DirtyKey[],
+    signal: AbortSignal,
+  ): Promise<void> {
     this.#lastError = error;
     this.#failures++;
     const { code } = error;
@@ -313,6 +328,10 @@ export class Applier {
     }
     if (code !== 'LOCK_TIMEOUT' && code !== 'FENCE_TIMEOUT') throw error;
     this.counters.lockTimeouts++;
+    if (dirty.length > 0) {
+      this.#postponeDirty(dirty);
+      return;
+    }
     // Independent work goes on: smaller batches first, then other origins.
     this.#rowLimit = Math.max(1, Math.floor(this.#rowLimit / 8));
     const backoff = Math.min(BACKOFF_MAX_MS, BACKOFF_MIN_MS * 2 ** Math.min(this.#failures, 8));
@@ -324,6 +343,15 @@ export class Applier {
       return;
     }
     await this.#ports.timers.sleep(BACKOFF_MIN_MS, signal);
+  }
+
+  /** A row that waits to be projected again must not hold up what could be applied without it. */
+  #postponeDirty(dirty: readonly DirtyKey[]): void {
+    const [first] = dirty;
+    const backoff = Math.min(BACKOFF_MAX_MS, BACKOFF_MIN_MS * 2 ** Math.min(this.#failures, 8));
+    this.#dirtyBlockedUntilMs = this.#ports.clock.monotonicMs() + backoff;
+    this.#dirtyLimit = Math.max(1, Math.floor(this.#dirtyLimit / 8));
+    if (first !== undefined && dirty.length === 1) this.#context.index.postpone(first);
   }
 
   async #drop(): Promise<void> {

@@ -19,7 +19,7 @@ export interface Decided {
 
 /** Sorts every planned row of a batch into guarded statements or the slow path. */
 export async function decideRows(
-  { tables, quarantine, versions }: ApplyContext,
+  { index, tables, quarantine, versions }: ApplyContext,
   batch: Batch,
   careful: boolean,
 ): Promise<Decided> {
@@ -27,7 +27,6 @@ export async function decideRows(
   const slow: SlowRows[] = [];
   const outcomes: Outcome[] = [];
   const guard = versions.guard();
-  const dirty = new Set(batch.dirty.map(({ relation, key }) => `${relationId(relation)} ${key}`));
   const unguarded = careful || batch.truncates.length > 0;
   for (const [id, plans] of batch.tables) {
     const [first] = plans.values();
@@ -44,7 +43,7 @@ export async function decideRows(
         unguarded ||
         lacksColumn(planned, local) ||
         quarantine.has(id, planned.key) ||
-        (dirty.size > 0 && dirty.has(`${id} ${planned.key}`));
+        index.isDirty(id, planned.key);
       const action = suspect ? null : fastAction(planned, local);
       if (action === null || action.kind === 'incomplete') fenced.push(planned);
       else if (action.kind !== 'none') fast.push({ planned, action, row: null });

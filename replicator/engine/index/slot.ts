@@ -68,6 +68,11 @@ export class Slot {
     this.changes++;
   }
 
+  /** Every transaction that the slot refers to. */
+  headers(): Iterable<TransactionHeader> {
+    return this.#state === null ? this.latest : this.#state.headers();
+  }
+
   /** Forgets what is stable; false when nothing is left. */
   prune(isStable: IsStable): boolean {
     this.changes++;

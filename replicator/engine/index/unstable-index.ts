@@ -42,6 +42,8 @@ export class UnstableIndex {
   readonly #dirty = new Map<string, DirtyKey>();
   /** Slots that came back from the spill: their transactions' entries in #touched are gone. */
   readonly #returned = new Set<Slot>();
+  /** Slots that hold something stable beside something that is not: a rebuild must fold both. */
+  readonly #lingering = new Set<Slot>();
   #spilling = false;
   #size = 0;
 
@@ -122,6 +124,12 @@ export class UnstableIndex {
     return keys;
   }
 
+  /** A row that could not be projected now waits behind the others. */
+  postpone(key: DirtyKey): void {
+    const id = `${relationId(key.relation)}\u0000${key.key}`;
+    if (this.#dirty.delete(id)) this.#dirty.set(id, key);
+  }
+
   clean(key: DirtyKey): void {
     this.#dirty.delete(`${relationId(key.relation)}\u0000${key.key}`);
   }
@@ -160,6 +168,7 @@ export class UnstableIndex {
       queue.slots = queue.slots.slice(done);
     }
     for (const slot of this.#returned) settled.add(slot);
+    for (const slot of this.#lingering) settled.add(slot);
     for (const table of this.#relations.values()) this.#pruneTruncates(table, isStable);
     for (const slot of settled) this.#pruneSlot(slot, isStable);
   }
@@ -183,6 +192,25 @@ export class UnstableIndex {
     return slots;
   }
 
+  /**
+   * The greatest vector up to `stable` from which folding the log again meets everything that is
+   * remembered: of two concurrent writes one may be stable and the other not, and cut apart the
+   * wrong one would win (late-operations.pg.test.ts).
+   */
+  rebuildableFrom(stable: VersionVector): VersionVector {
+    const from = new Map(stable);
+    const lower = ({ replica, sequence }: TransactionHeader): void => {
+      if (sequenceOf(from, replica) >= sequence) from.set(replica, sequence - 1);
+    };
+    for (const slot of this.#lingering) for (const header of slot.headers()) lower(header);
+    for (const { truncates } of this.#relations.values()) truncates.forEach(lower);
+    return from;
+  }
+
+  isDirty(relation: string, key: RowKey): boolean {
+    return this.#dirty.size > 0 && this.#dirty.has(`${relation}\u0000${key}`);
+  }
+
   /** From now on a new slot may have an older part in the spill. */
   beginSpilling(): void {
     this.#spilling = true;
@@ -201,6 +229,7 @@ export class UnstableIndex {
     for (const slot of slots) {
       slot.evicted = true;
       this.#returned.delete(slot);
+      this.#lingering.delete(slot);
       if (this.#relations.get(relationId(slot.relation))?.slots.delete(slot.key) === true) {
         this.#size--;
       }
@@ -326,11 +355,22 @@ export class UnstableIndex {
   }
 
   #pruneSlot(slot: Slot, isStable: (by: TransactionHeader) => boolean): void {
-    if (slot.prune(isStable)) return;
-    this.#returned.delete(slot);
-    const table = this.#relations.get(relationId(slot.relation));
+    const id = relationId(slot.relation);
+    const table = this.#relations.get(id);
     // The slot may have been forgotten and made anew since this transaction touched it.
-    if (table?.slots.get(slot.key) !== slot) return;
+    if (table?.slots.get(slot.key) !== slot) {
+      this.#returned.delete(slot);
+      this.#lingering.delete(slot);
+      return;
+    }
+    // What a dirty row should be must be known until it is projected.
+    const dirty = this.#dirty.has(`${id}\u0000${slot.key}`);
+    if (dirty || slot.prune(isStable)) {
+      this.#lingering.add(slot);
+      return;
+    }
+    this.#returned.delete(slot);
+    this.#lingering.delete(slot);
     table.slots.delete(slot.key);
     this.#size--;
   }

@@ -91,7 +91,10 @@ export function decodeFrame(bytes: Uint8Array): Frame {
     wallUs: Number(fields[11]),
   };
   const body = fields[13];
-  return { header, transactions: () => readBody(header, Number(fields[12]), body) };
+  return {
+    header,
+    transactions: () => readable('body', () => readBody(header, Number(fields[12]), body)),
+  };
 }
 
 function readBody(header: FrameHeader, codec: number, body: unknown): readonly ChangeTransaction[] {
@@ -103,15 +106,25 @@ function readBody(header: FrameHeader, codec: number, body: unknown): readonly C
 }
 
 function unpack(bytes: Uint8Array): readonly unknown[] {
-  const value: unknown = packr.unpack(bytes);
+  const value: unknown = readable('bytes', () => packr.unpack(bytes));
   if (!Array.isArray(value)) throw unreadable('outer array');
   return value;
 }
 
-function unreadable(what: string): EverywriteError {
+// Whatever a decoder says of damaged bytes, it is the log that is damaged.
+function readable<T>(what: string, read: () => T): T {
+  try {
+    return read();
+  } catch (error) {
+    throw error instanceof EverywriteError ? error : unreadable(what, error);
+  }
+}
+
+function unreadable(what: string, cause?: unknown): EverywriteError {
   return new EverywriteError({
     code: 'LOG_CORRUPT',
     recovery: 'operator',
+    cause,
     message:
       `A log frame cannot be read (${what}): it was written by a newer Everywrite, or the stream is ` +
       `damaged. Update this region, or restore the stream from a peer's copy.`,

@@ -37,7 +37,7 @@ export class Housekeeping {
     this.#options = options;
     this.#parts = parts;
     this.#control = control;
-    this.#savedVector = parts.footing.stable;
+    this.#savedVector = parts.footing.foldFrom;
   }
 
   async run(signal: AbortSignal): Promise<void> {
@@ -64,12 +64,18 @@ export class Housekeeping {
 
   async #checkpoint(now: number): Promise<void> {
     this.#lastCheckpointMs = now;
-    const vector = this.#parts.matrix.stable();
-    const stable = formatVector(vector);
-    if (stable === this.#saved) return;
-    await this.#control.flight([{ kind: 'saveCheckpoint', stable }]);
-    this.#saved = stable;
-    this.#savedVector = vector;
+    const { index, matrix, spill } = this.#parts;
+    // What is in the spill is not looked at: while it holds anything, the checkpoint stays.
+    if (spill.count > 0) return;
+    const vector = matrix.stable();
+    index.prune(vector);
+    const foldFrom = index.rebuildableFrom(vector);
+    const texts = { stable: formatVector(vector), foldFrom: formatVector(foldFrom) };
+    const saved = `${texts.stable} ${texts.foldFrom}`;
+    if (saved === this.#saved) return;
+    await this.#control.flight([{ kind: 'saveCheckpoint', ...texts }]);
+    this.#saved = saved;
+    this.#savedVector = foldFrom;
   }
 
   /** Only below the saved checkpoint: a rebuild begins there. The last entry always stays. */

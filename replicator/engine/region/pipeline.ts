@@ -116,7 +116,7 @@ async function assemble(
   opened: Opened,
   signal: AbortSignal,
 ): Promise<PipelineParts> {
-  const { replica, applied, stable, tail, state } = footing;
+  const { replica, applied, foldFrom, stable, tail, state } = footing;
   const { own, copies, sessions } = opened;
   const origins = others(options);
   const index = new UnstableIndex(replica);
@@ -154,7 +154,7 @@ async function assemble(
     conflicts,
   );
   const streams = new Map([[options.region, own], ...copies]);
-  const sources = { own: replica, streams, stable, applied };
+  const sources = { own: replica, streams, foldFrom, stable, applied };
   await spill.reset();
   await rebuildIndex(index, spill, sources, applier.pending, signal);
   applier.captured(footing.capture.sequence, footing.capture.vector);

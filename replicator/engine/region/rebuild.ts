@@ -17,6 +17,8 @@ import type { LoggedPiece } from '#replicator/engine/log/transactions.ts';
 export interface RebuildSources {
   readonly own: ReplicaId;
   readonly streams: ReadonlyMap<RegionId, LogStream>;
+  /** At or below the stable vector: nothing remembered is cut in half. */
+  readonly foldFrom: VersionVector;
   readonly stable: VersionVector;
   readonly applied: VersionVector;
 }
@@ -27,7 +29,7 @@ interface Source {
 }
 
 /**
- * Folds the local log from the stable vector on: the own stream to its end, the others to the applied
+ * Folds the local log from the checkpoint on: the own stream to its end, the others to the applied
  * vector. Merged by stamp, which extends causality. Conflicts of own operations that no apply
  * transaction had accounted for go to `pending`; the others are in the table already.
  */
@@ -41,9 +43,9 @@ export async function rebuildIndex(
   const open: Source[] = [];
   for (const [region, stream] of sources.streams) {
     const replica = replicaIn(sources, region);
-    const stable = sequenceOf(sources.stable, replica);
-    const from = await positionAfter(stream, stable);
-    const pieces = storedPieces(stream, from, stable, signal);
+    const begin = sequenceOf(sources.foldFrom, replica);
+    const from = await positionAfter(stream, begin);
+    const pieces = storedPieces(stream, from, begin, signal);
     open.push({ pieces, head: await next(pieces) });
   }
   const accounted = sequenceOf(sources.applied, sources.own);
@@ -61,6 +63,8 @@ export async function rebuildIndex(
     source.head = await next(source.pieces);
   }
   for (const { pieces } of open) await pieces.return(undefined);
+  // Rows that had been forgotten come back with some of their writes; all of those are stable.
+  index.prune(sources.stable);
   return folded;
 }
 

@@ -31,6 +31,7 @@ export interface Footing {
   readonly state: RegionState;
   readonly applied: VersionVector;
   readonly stable: VersionVector;
+  readonly foldFrom: VersionVector;
   readonly tail: OwnTail;
   readonly capture: CaptureState;
   readonly stream: ReplicationStream;
@@ -73,7 +74,18 @@ export async function findFooting(
       const capture = await captureState(control, replica, settled, tail);
       const applied = parseVector(settled.vector);
       const stable = parseVector(settled.stable);
-      return { replica, state: settled, applied, stable, tail, capture, stream, originFiltered };
+      const foldFrom = parseVector(settled.foldFrom);
+      return {
+        replica,
+        state: settled,
+        applied,
+        stable,
+        foldFrom,
+        tail,
+        capture,
+        stream,
+        originFiltered,
+      };
     } catch (error) {
       await stream.close();
       throw error;

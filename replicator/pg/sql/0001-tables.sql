@@ -48,9 +48,11 @@ CREATE TABLE everywrite.settings (
 
 CREATE TABLE everywrite.checkpoint (
   id smallint PRIMARY KEY DEFAULT 1 CHECK (id = 1),
-  stable text NOT NULL
+  stable text NOT NULL,
+  -- Where a rebuild begins to fold the log: at or below the stable vector.
+  fold_from text NOT NULL
 );
-INSERT INTO everywrite.checkpoint (stable) VALUES ('');
+INSERT INTO everywrite.checkpoint (stable, fold_from) VALUES ('', '');
 
 CREATE TABLE everywrite.conflicts (
   relation text NOT NULL,

@@ -59,7 +59,7 @@ describe.each([
     await session.close();
     session = await context.database.open('control');
     await context.scratch.rows(REGION);
-    await ask({ kind: 'saveCheckpoint', stable: 'eu.3:4,us.1:5' });
+    await ask({ kind: 'saveCheckpoint', stable: 'eu.3:4,us.1:5', foldFrom: 'eu.3:4,us.1:5' });
     expect(await ask({ kind: 'readState' })).toEqual({
       kind: 'state',
       state: {
@@ -70,6 +70,7 @@ describe.each([
         hlc: 0,
         initialSettings: 7,
         stable: 'eu.3:4,us.1:5',
+        foldFrom: 'eu.3:4,us.1:5',
         serverVersion: context.database.facts.serverVersion,
         confirmedFlushLsn: null,
       },
