@@ -5,4 +5,4 @@ import { fileURLToPath } from 'node:url';
 import { runOnNode24 } from './node24.mjs';
 
 const here = dirname(fileURLToPath(import.meta.url));
-runOnNode24([join(here, '..', 'cli', 'main.ts'), ...process.argv.slice(2)]);
+runOnNode24([join(here, '..', 'cli', 'main.ts'), ...process.argv.slice(2)], { tether: true });

@@ -22,9 +22,13 @@ export function node24() {
   }
 }
 
-/** Runs `node args…` to its end, forwarding signals, and ends with its exit code. */
-export function runOnNode24(args) {
-  const child = spawn(node24(), args, { stdio: 'inherit' });
+/**
+ * Runs `node args…` to its end, forwarding signals, and ends with its exit code. A tether is a channel
+ * whose end tells the child that we were killed and can forward nothing more.
+ */
+export function runOnNode24(args, { tether = false } = {}) {
+  const stdio = ['inherit', 'inherit', 'inherit', ...(tether ? ['ipc'] : [])];
+  const child = spawn(node24(), args, { stdio });
   for (const signal of FORWARDED_SIGNALS) process.on(signal, () => child.kill(signal));
   child.on('exit', (code, signal) => process.exit(signal === null ? (code ?? 1) : 128 + 15));
 }

@@ -110,6 +110,9 @@ function processIo(): Io {
       if (performance.now() - abortedMs > SAME_SIGNAL_MS) process.exit(EXIT_INTERRUPTED);
     });
   }
+  // The launcher was killed: without it nobody could stop us any more.
+  process.on('disconnect', () => abort.abort('SIGTERM'));
+  process.channel?.unref();
   return {
     out: (text) => void process.stdout.write(text),
     err: (text) => void process.stderr.write(text),

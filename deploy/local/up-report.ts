@@ -1,3 +1,4 @@
+import { counted } from '#replicator/pg/counted.ts';
 import { DATABASE } from './cluster.ts';
 import type { Up } from './up.ts';
 
@@ -75,17 +76,19 @@ export function describeUp(report: UpReport): string {
       `  ${table}: the file gave every region other rows, so those of ${one} were copied to the others`,
   );
   const out = report.leftOut.map(({ table, reason }) => `  not replicated: ${table} ${reason}`);
+  const count = counted(names.length, 'region');
   return [
-    `${names.length} regions run${report.resumed ? ' again' : ''}; a row written in one appears in all. ` +
-      `Replicated tables: ${report.tables.length}.`,
+    `${count} up${report.resumed ? ' again' : ''}, ${counted(report.tables.length, 'table')} replicated: what is written in one region appears in all.`,
     ...urls,
     ...report.notes.map((note) => `  ${note}`),
     ...rows,
     ...out,
     `Configuration  ${report.config}`,
     `Logs           ${report.dataDir}/<region>/replicator.log`,
-    `Try            everywrite link cut ${one} ${other}   (then: heal, delay ${one} ${other} 80ms, show)`,
-    `               everywrite status --config ${report.config}`,
+    `Look           everywrite status --config ${report.config}`,
+    ...(names.length > 1
+      ? [`Try            everywrite link cut ${one} ${other}   (also: heal, delay, show)`]
+      : []),
     'New tables take part after "everywrite init" in every region. Ctrl-C stops everything.',
     '',
   ].join('\n');
