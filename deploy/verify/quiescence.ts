@@ -124,7 +124,10 @@ export class Quiescence {
   }
 }
 
-/** Who has not applied what, pair by pair; a region may also be behind itself. */
+/**
+ * Who has not applied what, pair by pair. Not what a region wrote itself: its tables hold that from the
+ * commit on, though its vector may say so only with the next change from elsewhere.
+ */
 export function laggards(
   positions: readonly Position[],
 ): readonly { readonly region: string; readonly peer: string; readonly transactions: number }[] {
@@ -132,7 +135,7 @@ export function laggards(
     positions.flatMap((peer) => {
       const known = new Map(peer.applied).set(replicaId(peer.region, peer.epoch), peer.captured);
       const ofPeer = new Map([...known].filter(([replica]) => regionOf(replica) === peer.region));
-      if (covers(applied, ofPeer)) return [];
+      if (peer.region === region || covers(applied, ofPeer)) return [];
       const transactions = [...ofPeer].reduce(
         (sum, [replica, sequence]) => sum + Math.max(0, sequence - sequenceOf(applied, replica)),
         0,

@@ -14,12 +14,9 @@ test('regions that hold what everybody captured lag nobody', () => {
   expect(laggards([position('eu', 5, all), position('us', 7, all)])).toEqual([]);
 });
 
-test('who lacks what of whom is counted, a region behind its own capture too', () => {
+test('who lacks what of whom is counted, but not a region behind its own capture', () => {
   const positions = [position('eu', 6, 'eu.1:5,us.1:7'), position('us', 7, 'eu.1:2,us.1:7')];
-  expect(laggards(positions)).toEqual([
-    { region: 'eu', peer: 'eu', transactions: 1 },
-    { region: 'us', peer: 'eu', transactions: 4 },
-  ]);
+  expect(laggards(positions)).toEqual([{ region: 'us', peer: 'eu', transactions: 4 }]);
 });
 
 test('an earlier epoch of a region must have arrived as well', () => {
