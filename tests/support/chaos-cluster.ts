@@ -4,9 +4,8 @@ import { afterAll, beforeAll } from 'vitest';
 import { must } from '#core/assert.ts';
 import { DATABASE, startLocalCluster } from '#deploy/local/cluster.ts';
 import type { LocalCluster, LocalClusterOptions, LocalRegion } from '#deploy/local/cluster.ts';
+import { prepareCluster } from '#deploy/local/prepare-cluster.ts';
 import { temporaryDirectory } from '#deploy/local/temporary-directory.ts';
-import { regionConfig } from '#replicator/config.ts';
-import { prepareRegion } from '#replicator/pg/prepare.ts';
 import { ChaosReplicator } from './chaos-replicator.ts';
 
 export const REGIONS = ['eu', 'us', 'ap'] as const;
@@ -15,8 +14,8 @@ const CONNECT_PATIENCE_MS = 30_000;
 export interface ChaosOptions {
   readonly cluster: string;
   readonly regions?: readonly string[];
-  /** Loaded into every region before it is prepared; the same rows everywhere. */
-  readonly schema: string;
+  /** Loaded into every region before it is prepared; without it the test prepares the databases. */
+  readonly schema?: string;
   readonly config?: LocalClusterOptions['config'];
   readonly postgresSettings?: Readonly<Record<string, string>>;
   readonly postgresBinDir?: string;
@@ -137,16 +136,9 @@ async function startChaosCluster(options: ChaosOptions, dataDir: string): Promis
     ...(config === undefined ? {} : { config }),
   });
   const chaos = new ChaosCluster(local);
-  await Promise.all(chaos.names.map((name) => prepare(chaos, name, options.schema)));
+  if (options.schema !== undefined) {
+    await prepareCluster(local, { schema: { source: 'the schema', text: options.schema } });
+  }
   if (options.startReplicators !== false) await chaos.startReplicators();
   return chaos;
-}
-
-async function prepare(chaos: ChaosCluster, name: string, schema: string): Promise<void> {
-  const admin = new Client(chaos.region(name).postgres.url());
-  await admin.connect();
-  await admin.query(`CREATE DATABASE ${DATABASE}`);
-  await admin.end();
-  await chaos.query(name, schema);
-  await prepareRegion(chaos.local.config, regionConfig(chaos.local.config, name));
 }

@@ -32,6 +32,8 @@ export const LOAD_COLUMNS = {
 
 /** What the clients were told: PostgreSQL acknowledged these commits, whatever died afterwards. */
 export interface Ledger {
+  /** Begins every receipt, so that several loads can use one cluster. */
+  readonly name: string;
   readonly acknowledged: Set<string>;
   /** The connection broke between COMMIT and its answer: may or may not have happened. */
   readonly unknown: Set<string>;
@@ -51,12 +53,16 @@ export interface LoadOptions {
   readonly pauseMs: number;
 }
 
+let loads = 0;
+
 export function startLoad(
   cluster: ChaosCluster,
   random: ChaosRandom,
   options: LoadOptions = { writersPerRegion: 2, pauseMs: 4 },
 ): Load {
+  loads += 1;
   const ledger: Ledger = {
+    name: `load${loads}`,
     acknowledged: new Set(),
     unknown: new Set(),
     refused: 0,
@@ -65,7 +71,15 @@ export function startLoad(
   const state = { running: true };
   const writers = cluster.names.flatMap((region) =>
     Array.from({ length: options.writersPerRegion }, (_, at) =>
-      write(cluster, `${region}${at}`, region, random.fork(), ledger, options, state),
+      write(
+        cluster,
+        `${ledger.name}-${region}${at}`,
+        region,
+        random.fork(),
+        ledger,
+        options,
+        state,
+      ),
     ),
   );
   return {
