@@ -4,10 +4,8 @@ import { parseRegionId } from '#core/region.ts';
 import { readClusterFile, writeClusterFile } from './cluster-file.ts';
 import type { ClusterFile } from './cluster-file.ts';
 import { chooseClusterPorts } from './cluster-ports.ts';
-import type { ClusterPorts } from './cluster-ports.ts';
 import { askForLinks } from './control-client.ts';
 import { parseLatency } from './latency.ts';
-import { isFree } from './ports.ts';
 import { isAlive } from './process-table.ts';
 import { clusterIn } from './running-clusters.ts';
 
@@ -28,7 +26,7 @@ export interface ClusterPlan {
 }
 
 const DEFAULT_REGIONS: readonly string[] = ['eu', 'us', 'ap'];
-/** The servers of a cluster that was killed end within the watchdog's FAREWELL_MS. */
+/** The watchdog of a cluster that was killed ends its servers within its FAREWELL_MS. */
 const LEFTOVERS_MS = 9_000;
 const LEFTOVERS_POLL_MS = 50;
 
@@ -39,7 +37,7 @@ export async function planCluster(wishes: ClusterWishes): Promise<ClusterPlan> {
   requireRegions(regions);
   if (last !== null) {
     requireSameRegions(wishes.dataDir, last.regions, regions);
-    await awaitLeftovers(wishes.dataDir, last.ports);
+    await awaitLeftovers(wishes.dataDir);
   }
   const { ports, moved } = await chooseClusterPorts(regions, last?.ports);
   const { latency } = wishes;
@@ -73,22 +71,15 @@ function requireSameRegions(
 }
 
 /** Refuses while the last owner runs; when it was killed, waits for its servers to be gone. */
-async function awaitLeftovers(dataDir: string, ports: ClusterPorts): Promise<void> {
+async function awaitLeftovers(dataDir: string): Promise<void> {
   const last = await clusterIn(dataDir);
   if (last === null) return;
   // The process id may be another program's by now: what counts is whether it answers.
   if (isAlive(last.pid) && (await askForLinks(last.control).catch(() => null)) !== null) {
     throw usage(`A cluster runs on ${dataDir} already (process ${last.pid}); stop it first.`);
   }
-  const numbers = Object.values(ports.regions).flatMap(({ postgres, nats, admin }) => {
-    return [postgres, nats, admin];
-  });
   const deadline = performance.now() + LEFTOVERS_MS;
-  while (performance.now() < deadline) {
-    const free = await Promise.all(numbers.map(isFree));
-    if (free.every(Boolean) && !last.pids.some(isAlive)) return;
-    await sleep(LEFTOVERS_POLL_MS);
-  }
+  while (isAlive(last.watchdog) && performance.now() < deadline) await sleep(LEFTOVERS_POLL_MS);
 }
 
 function usage(message: string): EverywriteError {

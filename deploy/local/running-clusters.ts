@@ -13,8 +13,8 @@ export interface RunningCluster {
   readonly configPath: string;
   readonly regions: readonly string[];
   readonly control: ControlAddress;
-  /** Servers and replicators as they were at the start. */
-  readonly pids: readonly number[];
+  /** Ends last when `pid` is killed: after it, no server of this cluster runs. */
+  readonly watchdog: number;
 }
 
 /** Beside the data, for `--data DIR`. */

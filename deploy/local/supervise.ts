@@ -30,20 +30,29 @@ export function superviseDirectory(directory: string): () => void {
   return () => order({ kind: 'keep', directory });
 }
 
-/** Starts the watchdog now, so that no server lives unwatched while the watchdog starts. */
-export function startWatchdog(): void {
-  watchdogPipe ??= spawnWatchdog();
+/**
+ * Starts the watchdog now, so that no server lives unwatched while the watchdog starts. Returns its
+ * process id: when we and it are gone, so is everything that we started.
+ */
+export function startWatchdog(): number {
+  watchdog ??= spawnWatchdog();
+  return watchdog.pid ?? 0;
 }
 
-let watchdogPipe: Writable | undefined;
+interface Watchdog {
+  readonly pid: number | undefined;
+  readonly orders: Writable;
+}
+
+let watchdog: Watchdog | undefined;
 
 function order(what: WatchdogOrder): void {
-  watchdogPipe ??= spawnWatchdog();
-  watchdogPipe.write(`${JSON.stringify(what)}\n`);
+  watchdog ??= spawnWatchdog();
+  watchdog.orders.write(`${JSON.stringify(what)}\n`);
 }
 
-function spawnWatchdog(): Writable {
-  const watchdog = spawn(process.execPath, [fileURLToPath(import.meta.resolve('./watchdog.ts'))], {
+function spawnWatchdog(): Watchdog {
+  const child = spawn(process.execPath, [fileURLToPath(import.meta.resolve('./watchdog.ts'))], {
     // A session of its own: a Ctrl-C in the terminal reaches us, and must not reach the watchdog.
     detached: true,
     stdio: ['pipe', 'ignore', 'ignore'],
@@ -51,12 +60,12 @@ function spawnWatchdog(): Writable {
     // Nothing of our environment: NODE_OPTIONS or a debugger's port is not meant for it.
     env: { PATH: process.env['PATH'] },
   });
-  watchdog.unref();
+  child.unref();
   // The pipe alone must not keep us running. A dead watchdog costs only the clean-up, so its
   // broken pipe is no reason to fail.
-  if ('unref' in watchdog.stdin && typeof watchdog.stdin.unref === 'function') {
-    watchdog.stdin.unref();
+  if ('unref' in child.stdin && typeof child.stdin.unref === 'function') {
+    child.stdin.unref();
   }
-  watchdog.stdin.on('error', () => {});
-  return watchdog.stdin;
+  child.stdin.on('error', () => {});
+  return { pid: child.pid, orders: child.stdin };
 }

@@ -18,6 +18,7 @@ import type { SqlScript } from './load-script.ts';
 import { startReplicatorProcess } from './replicator-process.ts';
 import type { ReplicatorProcess } from './replicator-process.ts';
 import { announceCluster } from './running-clusters.ts';
+import { startWatchdog } from './supervise.ts';
 
 const CLUSTER = 'local';
 /** How long a restart that is under way may hold up the end. */
@@ -83,7 +84,7 @@ async function startAll(options: UpOptions, closers: Closer[]): Promise<Omit<Up,
   signal.throwIfAborted();
   const control = await startControlServer(cluster);
   closers.push({ what: 'closing the control server', close: () => control.close() });
-  await announce(options, { cluster, control, replicators }, closers);
+  await announce(options, { cluster, control }, closers);
   closers.push(startKeepers(options, cluster, replicators));
   return { cluster, control, prepared, replicators };
 }
@@ -130,11 +131,10 @@ async function startReplicators(
 
 async function announce(
   options: UpOptions,
-  up: Pick<Up, 'cluster' | 'control' | 'replicators'>,
+  up: Pick<Up, 'cluster' | 'control'>,
   closers: Closer[],
 ): Promise<void> {
-  const { cluster, control, replicators } = up;
-  const servers = [...cluster.regions.values()].flatMap(({ postgres, nats }) => [postgres, nats]);
+  const { cluster, control } = up;
   const withdraw = await announceCluster(
     {
       pid: process.pid,
@@ -142,7 +142,7 @@ async function announce(
       configPath: cluster.configPath,
       regions: [...cluster.regions.keys()],
       control: { url: control.url, token: control.token },
-      pids: [...servers, ...replicators].map((server) => server.pid),
+      watchdog: startWatchdog(),
     },
     options.environment,
   );
