@@ -1,8 +1,8 @@
 import { asEverywriteError, EverywriteError } from '#core/errors.ts';
 import type { Logger, Timers } from '#core/ports.ts';
-import { epochOf } from '#core/region.ts';
 import type { RegionId } from '#core/region.ts';
 import type { LogEntry, LogStores, LogStream } from '#replicator/engine/log-port.ts';
+import { isBeyond } from '#replicator/engine/log/frame-order.ts';
 import { firstBeyond } from '#replicator/engine/log/frame-search.ts';
 import { decodeFrame } from '#replicator/engine/log/frame.ts';
 import type { FrameHeader } from '#replicator/engine/log/frame.ts';
@@ -162,7 +162,9 @@ export class Copier {
 
   #refuseGap(header: FrameHeader, have: FrameHeader | null): void {
     if (have !== null && header.replica !== have.replica) return;
-    if (header.firstSequence <= (have?.lastSequence ?? 0) + 1) return;
+    // A heartbeat brings no transaction: the one that it names must be here already.
+    const next = header.kind === 'heartbeat' ? header.firstSequence + 1 : header.firstSequence;
+    if (next <= (have?.lastSequence ?? 0) + 1) return;
     throw new EverywriteError({
       code: 'MUST_REJOIN',
       recovery: 'operator',
@@ -180,13 +182,4 @@ export class Copier {
     }
     this.status.error = error;
   }
-}
-
-/** Frames of one origin are ordered by epoch, then place in the WAL, then part. */
-export function isBeyond(header: FrameHeader, last: FrameHeader | null): boolean {
-  if (last === null) return true;
-  const epochs = epochOf(header.replica) - epochOf(last.replica);
-  if (epochs !== 0) return epochs > 0;
-  const lsns = header.endLsn - last.endLsn;
-  return lsns === 0 ? header.part > last.part : lsns > 0;
 }

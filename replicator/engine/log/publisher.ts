@@ -6,6 +6,7 @@ import type { DatabaseSession } from '#replicator/engine/database-port.ts';
 import type { LogStream } from '#replicator/engine/log-port.ts';
 import { decodeFrame } from '#replicator/engine/log/frame.ts';
 import type { FrameHeader } from '#replicator/engine/log/frame.ts';
+import { isBeyond } from '#replicator/engine/log/frame-order.ts';
 import { frameRecords } from '#replicator/engine/log/framing.ts';
 import type { EncodedFrame, OwnRecord } from '#replicator/engine/log/framing.ts';
 import { Signal } from '#replicator/engine/signal.ts';
@@ -46,14 +47,14 @@ export class Publisher {
   #queue: OwnRecord[] = [];
   #queuedBytes = 0;
   #position: number;
-  #lastEndLsn: Lsn;
-  #lastPart = 0;
+  /** The newest frame that is known to be stored. */
+  #last: FrameHeader | null;
   #lastError: EverywriteError | null = null;
 
   constructor(
     stream: LogStream,
     session: DatabaseSession,
-    tail: { readonly position: number; readonly endLsn: Lsn },
+    tail: { readonly position: number; readonly header: FrameHeader | null },
     ports: PublisherPorts,
     options: PublisherOptions,
     listeners: {
@@ -65,7 +66,7 @@ export class Publisher {
     this.#stream = stream;
     this.#session = session;
     this.#position = tail.position;
-    this.#lastEndLsn = tail.endLsn;
+    this.#last = tail.header;
     this.#ports = ports;
     this.#options = options;
     this.#durable = listeners.durable;
@@ -134,7 +135,8 @@ export class Publisher {
   }
 
   async #appendAll(frames: readonly EncodedFrame[], signal: AbortSignal): Promise<void> {
-    let pending = frames;
+    // Another replicator of this region may have appended some of them before it lost the slot.
+    let pending = frames.filter(({ header }) => isBeyond(header, this.#last));
     while (pending.length > 0 && !signal.aborted) {
       const base = this.#position;
       const appends = pending.map((frame, at) => this.#stream.append(frame.bytes, base + at));
@@ -149,14 +151,13 @@ export class Publisher {
         continue;
       }
       await this.#recover(failure.reason, signal);
-      pending = pending.filter(({ header }) => isAfter(header, this.#lastEndLsn, this.#lastPart));
+      pending = pending.filter(({ header }) => isBeyond(header, this.#last));
     }
   }
 
   #stored(header: FrameHeader): void {
     this.#position++;
-    this.#lastEndLsn = header.endLsn;
-    this.#lastPart = header.part;
+    this.#last = header;
     if (!header.lastPart) return;
     this.#durable(header);
     if (this.#options.trailMs === 0) this.#confirm(header.endLsn);
@@ -182,10 +183,7 @@ export class Publisher {
     this.#position = position;
     if (header === null) return;
     if (header.replica !== this.#queue[0]?.state.replica) throw fenced();
-    if (header.endLsn > this.#lastEndLsn) {
-      this.#lastEndLsn = header.endLsn;
-      this.#lastPart = header.part;
-    }
+    if (isBeyond(header, this.#last)) this.#last = header;
   }
 
   // Rounded up to a step, so that minutes of frames are a thousand entries, not a million.
@@ -214,10 +212,6 @@ function isVisible(xid: number, snapshot: Snapshot, hidden: ReadonlySet<bigint>)
   const full = widen(xid, snapshot.xmax);
   if (full >= snapshot.xmax) return false;
   return full < snapshot.xmin || !hidden.has(full);
-}
-
-function isAfter(header: FrameHeader, endLsn: Lsn, part: number): boolean {
-  return header.endLsn > endLsn || (header.endLsn === endLsn && header.part > part);
 }
 
 function tailLost(): EverywriteError {
