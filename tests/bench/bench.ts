@@ -14,6 +14,8 @@ export interface Bench {
   /** A server that replicates with nobody. */
   readonly alone: Node;
   readonly load: Load;
+  /** On the clock of `performance.now()`: then no further run begins. */
+  readonly deadlineMs: number;
   progress(line: string): void;
 }
 
@@ -34,13 +36,21 @@ export async function alternate<Result>(
   measure: (pair: Pair) => Promise<Result>,
 ): Promise<Both<Result>> {
   const results = { ours: [] as Result[], native: [] as Result[] };
-  for (let run = 0; run < bench.options.runs; run += 1) {
+  for (const run of runsOf(bench)) {
     const pairs = [bench.ours, bench.native];
     for (const pair of run % 2 === 0 ? pairs : pairs.toReversed()) {
       results[pair.name].push(await measure(pair));
     }
   }
   return results;
+}
+
+/** Numbers of the runs: one at least, the others as long as there is time. */
+export function* runsOf({ options, deadlineMs }: Bench): Generator<number> {
+  for (let run = 0; run < options.runs; run += 1) {
+    if (run > 0 && performance.now() > deadlineMs) return;
+    yield run;
+  }
 }
 
 /** The same number of every run's result. */

@@ -73,6 +73,11 @@ export class EverywritePair implements Pair {
     return [this.#atOrigin, this.#atTarget];
   }
 
+  /** Rejects when a replicator ends by itself. */
+  get broken(): Promise<never> {
+    return Promise.race(this.replicators.map((replicator) => replicator.broken));
+  }
+
   async cut(): Promise<void> {
     for (const { proxy } of this.#cluster.links()) proxy.cut('reset');
     this.#capturedBefore = (await this.#atOrigin.status()).captured;

@@ -4,6 +4,7 @@ export type Aim =
   | { readonly kind: 'of native'; readonly atLeast: number };
 
 export interface Spread {
+  readonly runs: number;
   readonly median: number;
   readonly min: number;
   readonly max: number;
@@ -60,6 +61,7 @@ export function quantile(samples: readonly number[], share: number): number {
 function spread(samples: readonly number[]): Spread | null {
   if (samples.length === 0) return null;
   return {
+    runs: samples.length,
     median: quantile(samples, 0.5),
     min: Math.min(...samples),
     max: Math.max(...samples),

@@ -14,6 +14,8 @@ export interface Sizes {
 
 export interface BenchOptions {
   readonly sizes: Sizes;
+  /** Past it no further run begins, and no further part. */
+  readonly secondsMax: number;
   readonly quick: boolean;
   readonly json: boolean;
   readonly runs: number;
@@ -32,6 +34,9 @@ export const USAGE = `npm run bench:replication -- [options]
                  backlog is made and while it drains (see profile-summary.ts)
   --json         one JSON document on standard output instead of the table
 `;
+
+const FULL_SECONDS_MAX = 17 * 60;
+const QUICK_SECONDS_MAX = 140;
 
 const FULL: Sizes = {
   accounts: 200_000,
@@ -67,6 +72,7 @@ export function parseOptions(args: readonly string[]): BenchOptions {
   const sizes = values.quick ? QUICK : FULL;
   return {
     quick: values.quick,
+    secondsMax: values.quick ? QUICK_SECONDS_MAX : FULL_SECONDS_MAX,
     json: values.json,
     runs: count('--runs', values.runs, values.quick ? 1 : 3),
     only: values.only,

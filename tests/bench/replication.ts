@@ -39,17 +39,7 @@ async function main(options: BenchOptions): Promise<number> {
   const voids: VoidPart[] = [];
   const bench = await startBench(options, directory.path);
   try {
-    for (const part of parts) {
-      try {
-        figures.push(...(await part.run(bench)));
-      } catch (error) {
-        const reason = error instanceof Error ? error.message : String(error);
-        voids.push({ part: part.name, reason });
-        bench.progress(`VOID ${part.name}: ${reason}`);
-        // A figure after a divergence would mean nothing.
-        break;
-      }
-    }
+    await runParts(bench, parts, figures, voids);
   } finally {
     await Promise.allSettled([bench.ours.close(), bench.native.close(), bench.alone.close()]);
     await bench.alone.server.kill();
@@ -60,6 +50,30 @@ async function main(options: BenchOptions): Promise<number> {
   const report = { quick: options.quick, runs: options.runs, seconds, remarks, figures, voids };
   process.stdout.write(options.json ? jsonText(report) : tableText(report));
   return voids.length === 0 ? 0 : 1;
+}
+
+async function runParts(
+  bench: Bench,
+  parts: readonly Part[],
+  figures: Figure[],
+  voids: VoidPart[],
+): Promise<void> {
+  for (const part of parts) {
+    if (performance.now() > bench.deadlineMs) {
+      const reason = `not measured: ${bench.options.secondsMax} s were over; see --only`;
+      voids.push({ part: part.name, reason });
+      continue;
+    }
+    try {
+      figures.push(...(await Promise.race([part.run(bench), bench.ours.broken])));
+    } catch (error) {
+      const reason = error instanceof Error ? error.message : String(error);
+      voids.push({ part: part.name, reason });
+      bench.progress(`VOID ${part.name}: ${reason}`);
+      // Figures after a divergence or a crash would mean nothing.
+      return;
+    }
+  }
 }
 
 async function startBench(options: BenchOptions, dataDir: string): Promise<Bench> {
@@ -83,5 +97,7 @@ async function startBench(options: BenchOptions, dataDir: string): Promise<Bench
   });
   const alone = await Node.create(server, sizes);
   progress('servers are up');
-  return { options, ours, native, alone, load: chooseLoad(sizes.accounts), progress };
+  const load = chooseLoad(sizes.accounts);
+  const deadlineMs = startedMs + options.secondsMax * 1000;
+  return { options, ours, native, alone, load, deadlineMs, progress };
 }

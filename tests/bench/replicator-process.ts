@@ -10,7 +10,9 @@ import type { RegionStatus } from '#replicator/engine/region/status.ts';
 const STOP_TIMEOUT_MS = 20_000;
 const READY_TIMEOUT_MS = 60_000;
 const POLL_MS = 20;
-const LOG_TAIL_LINES = 10;
+/** V8 says much when memory ends. */
+const LOG_TAIL_LINES = 12;
+const LOG_LINE_MAX = 300;
 
 export interface ReplicatorProcessOptions {
   readonly configPath: string;
@@ -23,10 +25,18 @@ export interface ReplicatorProcessOptions {
 /** A replicator measured from outside, as it would run: a process of its own. */
 export class ReplicatorProcess {
   readonly #options: ReplicatorProcessOptions;
+  readonly #broken = Promise.withResolvers<never>();
   #child: ChildProcess | null = null;
 
   constructor(options: ReplicatorProcessOptions) {
     this.#options = options;
+    // Whoever waits for it hears of it; that nobody waits just then is no error.
+    this.#broken.promise.catch(() => {});
+  }
+
+  /** Rejects when the process ends although nobody stopped it. */
+  get broken(): Promise<never> {
+    return this.#broken.promise;
   }
 
   get pid(): number {
@@ -42,6 +52,11 @@ export class ReplicatorProcess {
         stdio: ['ignore', log, log],
       });
       superviseProcess(child, 'SIGTERM');
+      child.once('exit', (code, signal) => {
+        if (this.#child !== child) return;
+        this.#child = null;
+        this.#broken.reject(new Error(this.#lastWords(`ended by itself (${signal ?? code})`)));
+      });
       child.unref();
       this.#child = child;
     } finally {
@@ -78,7 +93,7 @@ export class ReplicatorProcess {
     await this.until('to run', READY_TIMEOUT_MS, ({ phase }) => phase === 'running');
   }
 
-  /** Polls the status page until it says so. A process that ended fails at once. */
+  /** Polls the status page until it says so. */
   async until(
     what: string,
     timeoutMs: number,
@@ -88,7 +103,6 @@ export class ReplicatorProcess {
     while (performance.now() < deadline) {
       const status = await this.status().catch(() => null);
       if (status !== null && holds(status)) return;
-      if (this.#child?.exitCode !== null) throw new Error(this.#lastWords('ended'));
       await sleep(POLL_MS);
     }
     throw new Error(this.#lastWords(`was waited for ${what} for ${timeoutMs / 1000} s`));
@@ -97,6 +111,7 @@ export class ReplicatorProcess {
   #lastWords(what: string): string {
     const { region, logPath } = this.#options;
     const tail = readFileSync(logPath, 'utf8').trimEnd().split('\n').slice(-LOG_TAIL_LINES);
-    return `replicator ${region} ${what}; the end of its log:\n  ${tail.join('\n  ')}`;
+    const lines = tail.map((line) => line.slice(0, LOG_LINE_MAX));
+    return `replicator ${region} ${what}; the end of its log:\n  ${lines.join('\n  ')}`;
   }
 }

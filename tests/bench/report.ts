@@ -43,7 +43,7 @@ export function tableText(report: Report): string {
   }
   for (const { part, reason } of report.voids) lines.push(`VOID ${part}: ${reason}`);
   lines.push(...report.remarks);
-  lines.push(`medians of ${report.runs} (min–max); ${report.seconds.toFixed(0)} s in all`);
+  lines.push(`medians of ${runsText(report)} (min–max); ${report.seconds.toFixed(0)} s in all`);
   return `${lines.join('\n')}\n`;
 }
 
@@ -54,6 +54,12 @@ export function jsonText(report: Report): string {
     met: isMet(figure),
   }));
   return `${JSON.stringify({ ...report, figures }, null, 2)}\n`;
+}
+
+/** Memory is measured once; elsewhere fewer runs than asked for mean that time ran out. */
+function runsText({ runs, figures }: Report): string {
+  const fewest = Math.min(...figures.flatMap(({ native }) => native?.runs ?? []), runs);
+  return fewest < runs ? `${fewest} to ${runs} runs, for want of time` : `${runs} runs`;
 }
 
 function spreadText(spread: Spread | null): string {

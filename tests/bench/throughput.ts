@@ -1,4 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
+import { runsOf } from './bench.ts';
 import type { Bench, Part } from './bench.ts';
 import { describeCpu, startCpuCount } from './cpu.ts';
 import type { CpuUse } from './cpu.ts';
@@ -28,7 +29,7 @@ export const THROUGHPUT: Part = {
     const none: Measured[] = [];
     const ours: Measured[] = [];
     const native: Measured[] = [];
-    for (let run = 0; run < bench.options.runs; run += 1) {
+    for (const run of runsOf(bench)) {
       const steps = [
         async () => none.push(await measureAlone(bench)),
         async () => ours.push(await measurePair(bench, bench.ours)),
