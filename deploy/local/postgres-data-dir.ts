@@ -6,6 +6,7 @@ import { dirname, join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import { closedDirectory, giveTree, identityOf } from './server-account.ts';
 import type { ServerAccount } from './server-account.ts';
+import { superviseProcess } from './supervise.ts';
 
 const SETTINGS_FILE = 'everywrite.conf';
 
@@ -66,6 +67,7 @@ async function runInitdb(
     cwd: dirname(dataDir),
     ...identityOf(account),
   });
+  superviseProcess(initdb, 'SIGTERM');
   const output = Promise.all([text(initdb.stdout), text(initdb.stderr)]);
   const [code] = (await once(initdb, 'close')) as [number | null];
   if (code === 0) return;
