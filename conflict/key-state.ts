@@ -123,9 +123,12 @@ export class KeyState {
     const { deletion } = this;
     if (deletion !== null) return columns.map((name) => this.#revived(name, deletion));
     if (this.insert !== null) return columns.map((name) => this.project(name, null, null));
-    // Column states alone are a whole row only right after an insert: later some are forgotten.
-    const whole = columns.every((name) => this.column(name)?.winner() !== undefined);
-    return whole ? columns.map((name) => this.project(name, null, null)) : null;
+    // Column states alone are a whole row while an insert is unstable: later some are forgotten. A
+    // column that only this region has is in none of them.
+    const every = columns.every((name) => this.column(name)?.winner() !== undefined);
+    return every || this.births.length > 0
+      ? columns.map((name) => this.project(name, null, null))
+      : null;
   }
 
   /**

@@ -29,7 +29,7 @@ export type Statement =
   | { readonly kind: 'readQuarantine' }
   | ReadSettingsStatement
   | SaveCheckpointStatement
-  | { readonly kind: 'resetSpill' }
+  | ResetSpillStatement
   | SpillStatement
   | LoadSpillStatement;
 
@@ -173,16 +173,30 @@ export interface ReadSettingsStatement {
   readonly id: number;
 }
 
-/** What a rebuild needs to know. */
-export interface SaveCheckpointStatement {
-  readonly kind: 'saveCheckpoint';
+/** What a rebuild needs to know, as vectors in text. */
+export interface Checkpoint {
   readonly stable: string;
   /** Where a rebuild begins to fold: at or below `stable`. Logs are trimmed below it only. */
   readonly foldFrom: string;
 }
 
+/** Compare-and-set, like the marker; count 0 means that another replicator was here. */
+export interface SaveCheckpointStatement {
+  readonly kind: 'saveCheckpoint';
+  readonly expected: Checkpoint;
+  readonly next: Checkpoint;
+}
+
+/** Empties the spill: of one owner, or of everybody (null) by who has just taken the slot. */
+export interface ResetSpillStatement {
+  readonly kind: 'resetSpill';
+  readonly owner: string | null;
+}
+
 export interface SpillStatement {
   readonly kind: 'spill';
+  /** The incarnation whose index this is; nobody else sees the rows. */
+  readonly owner: string;
   readonly rows: readonly SpilledKey[];
 }
 
@@ -195,6 +209,7 @@ export interface SpilledKey {
 /** Reads and removes: these keys, or everything of a table. */
 export interface LoadSpillStatement {
   readonly kind: 'loadSpill';
+  readonly owner: string;
   readonly keys: readonly { readonly relation: string; readonly key: string }[] | null;
   /** Relation id, when `keys` is null. */
   readonly table: string | null;

@@ -4,6 +4,7 @@ import type {
   ClearQuarantineStatement,
   ConflictRow,
   LoadSpillStatement,
+  ResetSpillStatement,
   SaveCheckpointStatement,
   SpillStatement,
   SpilledKey,
@@ -12,7 +13,7 @@ import type {
 } from '#replicator/engine/statement.ts';
 import { decodeKey, encodeKey } from './sql-key.ts';
 import { SqlParameters } from './sql-parameters.ts';
-import { done, plain, prepared } from './sql-query.ts';
+import { counted, done, plain, prepared } from './sql-query.ts';
 import type { Query, Rendered } from './sql-query.ts';
 
 /** Repeating a batch after a crash records the same conflicts again, so both halves are idempotent. */
@@ -139,18 +140,19 @@ export function readQuarantine(): Rendered {
   };
 }
 
-export function saveCheckpoint(statement: SaveCheckpointStatement): Rendered {
-  return done(
+export function saveCheckpoint({ expected, next }: SaveCheckpointStatement): Rendered {
+  return counted(
     prepared(
-      'INSERT INTO everywrite.checkpoint (id, stable, fold_from) VALUES (1, $1, $2) ' +
-        'ON CONFLICT (id) DO UPDATE SET stable = excluded.stable, fold_from = excluded.fold_from',
-      [statement.stable, statement.foldFrom],
+      'UPDATE everywrite.checkpoint SET stable = $3, fold_from = $4 ' +
+        'WHERE id = 1 AND stable = $1 AND fold_from = $2',
+      [expected.stable, expected.foldFrom, next.stable, next.foldFrom],
     ),
   );
 }
 
-export function resetSpill(): Rendered {
-  return done(plain('TRUNCATE everywrite.index_spill'));
+export function resetSpill({ owner }: ResetSpillStatement): Rendered {
+  if (owner === null) return done(plain('TRUNCATE everywrite.index_spill'));
+  return done(prepared('DELETE FROM everywrite.index_spill WHERE owner = $1', [owner]));
 }
 
 export function spill(statement: SpillStatement): Rendered {
@@ -172,9 +174,9 @@ export function spill(statement: SpillStatement): Rendered {
   ];
   return done(
     parameters.query(
-      'INSERT INTO everywrite.index_spill (relation, key, state) ' +
-        `SELECT ${values.join(', ')} FROM ${parameters.source()} ` +
-        'ON CONFLICT (relation, key) DO UPDATE SET state = excluded.state',
+      'INSERT INTO everywrite.index_spill (owner, relation, key, state) ' +
+        `SELECT ${parameters.scalar(statement.owner, 'text')}, ${values.join(', ')} ` +
+        `FROM ${parameters.source()} ON CONFLICT (owner, relation, key) DO UPDATE SET state = excluded.state`,
     ),
   );
 }
@@ -182,17 +184,20 @@ export function spill(statement: SpillStatement): Rendered {
 export function loadSpill(statement: LoadSpillStatement): Rendered {
   const parameters = new SqlParameters();
   const returning = 'RETURNING t.relation, t.key, t.state';
+  const owner = statement.keys === null ? '' : parameters.scalar(statement.owner, 'text');
   const query =
     statement.keys === null
-      ? prepared(`DELETE FROM everywrite.index_spill t WHERE t.relation = $1 ${returning}`, [
-          statement.table,
-        ])
+      ? prepared(
+          `DELETE FROM everywrite.index_spill t WHERE t.owner = $1 AND t.relation = $2 ${returning}`,
+          [statement.owner, statement.table],
+        )
       : parameters.query(
           withSource(
             parameters,
             statement.keys,
             (source, match) =>
-              `DELETE FROM everywrite.index_spill t USING ${source} WHERE ${match} ${returning}`,
+              `DELETE FROM everywrite.index_spill t USING ${source} ` +
+              `WHERE t.owner = ${owner} AND ${match} ${returning}`,
           ),
         );
   return {

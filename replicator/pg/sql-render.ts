@@ -118,7 +118,7 @@ function renderRecord(statement: RecordStatement): Rendered {
     case 'saveCheckpoint':
       return saveCheckpoint(statement);
     case 'resetSpill':
-      return resetSpill();
+      return resetSpill(statement);
     case 'spill':
       return spill(statement);
     case 'loadSpill':

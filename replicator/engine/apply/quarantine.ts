@@ -1,17 +1,26 @@
+import { applyDelta, isDelta } from '#conflict/delta-family.ts';
 import { relationId } from '#core/relation.ts';
 import type { PgText, Relation } from '#core/relation.ts';
 import type { RowKey } from '#core/row-key.ts';
+import type { KeyedOp } from '#core/transaction.ts';
 import type { DirtyKey } from '#replicator/engine/index/unstable-index.ts';
 import type { QuarantineRow } from '#replicator/engine/statement.ts';
+
+type WantedRow = ReadonlyMap<string, PgText> | null;
 
 interface Suspended {
   readonly key: DirtyKey;
   readonly row: QuarantineRow;
+  /** Local writes to the row since `row.wanted` was decided. */
+  readonly own: readonly KeyedOp[];
+  /** How many of them the decision now under way has taken into account. */
+  decided: number;
 }
 
 /**
  * Rows that the table refuses. Their state goes on merging; only the projection waits. `wanted` keeps
- * the whole row beyond stability and restarts (hazards T16).
+ * the whole row beyond stability and restarts (hazards T16), with what this region writes to the old
+ * version that is still in its table.
  */
 export class Quarantine {
   readonly #rows = new Map<string, Suspended>();
@@ -25,14 +34,28 @@ export class Quarantine {
   }
 
   /** The row as it should be, by column name; null when it is not quarantined or should be absent. */
-  wanted(relation: string, key: RowKey): ReadonlyMap<string, PgText> | null {
-    const text = this.#rows.get(idOf(relation, key))?.row.wanted ?? null;
-    if (text === null) return null;
-    return new Map(Object.entries(JSON.parse(text) as Record<string, PgText>));
+  wanted(relation: string, key: RowKey): WantedRow {
+    const entry = this.#rows.get(idOf(relation, key));
+    if (entry === undefined) return null;
+    entry.decided = entry.own.length;
+    return entry.own.reduce(written, parseWanted(entry.row.wanted));
   }
 
   suspend(relation: Relation, key: RowKey, row: QuarantineRow): void {
-    this.#rows.set(idOf(relationId(relation), key), { key: { relation, key }, row });
+    const id = idOf(relationId(relation), key);
+    const entry = this.#rows.get(id);
+    const own = entry === undefined ? [] : entry.own.slice(entry.decided);
+    this.#rows.set(id, { key: { relation, key }, row, own, decided: 0 });
+  }
+
+  /** Capture met a local write; true when the row must be looked at again. */
+  wrote(op: KeyedOp): boolean {
+    if (this.#rows.size === 0) return false;
+    const id = idOf(relationId(op.relation), op.key);
+    const entry = this.#rows.get(id);
+    if (entry === undefined) return false;
+    this.#rows.set(id, { ...entry, own: [...entry.own, op] });
+    return true;
   }
 
   release(relation: string, key: RowKey): void {
@@ -43,6 +66,25 @@ export class Quarantine {
   keys(): readonly DirtyKey[] {
     return [...this.#rows.values()].map(({ key }) => key);
   }
+}
+
+function written(row: WantedRow, op: KeyedOp): WantedRow {
+  if (op.kind === 'delete') return null;
+  if (op.kind === 'insert') {
+    return new Map(op.relation.columns.map(({ name }, at) => [name, op.values[at] ?? null]));
+  }
+  const next = new Map(row ?? []);
+  op.columns.forEach((position, at) => {
+    const name = op.relation.columns[position]?.name ?? '';
+    const cell = op.cells[at] ?? null;
+    next.set(name, isDelta(cell) ? applyDelta(next.get(name) ?? null, cell) : cell);
+  });
+  return next;
+}
+
+function parseWanted(text: PgText): WantedRow {
+  if (text === null) return null;
+  return new Map(Object.entries(JSON.parse(text) as Record<string, PgText>));
 }
 
 function idOf(relation: string, key: string): string {

@@ -31,6 +31,7 @@ export interface KeyName {
 export class Spill {
   readonly #index: UnstableIndex;
   readonly #session: DatabaseSession;
+  readonly #owner: string;
   readonly #maxKeys: number;
   readonly #sinkOf: (slot: Slot) => ConflictSink;
   readonly #packr = new Packr({ useRecords: false });
@@ -46,11 +47,13 @@ export class Spill {
   constructor(
     index: UnstableIndex,
     session: DatabaseSession,
+    owner: string,
     maxKeys: number,
     sinkOf: (slot: Slot) => ConflictSink,
   ) {
     this.#index = index;
     this.#session = session;
+    this.#owner = owner;
     this.#maxKeys = maxKeys;
     this.#sinkOf = sinkOf;
   }
@@ -65,7 +68,11 @@ export class Spill {
 
   /** What an earlier incarnation left is of no use: the index is rebuilt from the log. */
   async reset(): Promise<void> {
-    await this.#session.flight([{ kind: 'resetSpill' }]);
+    await this.#session.flight([{ kind: 'resetSpill', owner: null }]);
+  }
+
+  async #empty(): Promise<void> {
+    await this.#session.flight([{ kind: 'resetSpill', owner: this.#owner }]);
     this.#count = 0;
     this.#high.clear();
     this.#index.endSpilling();
@@ -101,7 +108,7 @@ export class Spill {
       relation: relationId(relation),
       key,
     }));
-    await this.#load({ kind: 'loadSpill', keys: names, table: null });
+    await this.#load({ kind: 'loadSpill', owner: this.#owner, keys: names, table: null });
     for (const { relation, key } of wanted.values()) {
       const slot = this.#index.slot(relationId(relation), key);
       if (slot !== undefined) this.#index.complete(slot);
@@ -111,12 +118,17 @@ export class Spill {
   /** The same for a whole table, which a TRUNCATE looks at. */
   async loadTable(relation: Relation): Promise<void> {
     if (this.#count === 0) return;
-    await this.#load({ kind: 'loadSpill', keys: null, table: relationId(relation) });
+    await this.#load({
+      kind: 'loadSpill',
+      owner: this.#owner,
+      keys: null,
+      table: relationId(relation),
+    });
   }
 
   /** Empties the spill once nothing in it can be met any more. */
   async settle(stable: VersionVector): Promise<void> {
-    if (this.#count > 0 && covers(stable, this.#high)) await this.reset();
+    if (this.#count > 0 && covers(stable, this.#high)) await this.#empty();
   }
 
   async #load(statement: LoadSpillStatement): Promise<void> {
@@ -136,7 +148,9 @@ export class Spill {
         if ((this.#high.get(replica) ?? 0) < sequence) this.#high.set(replica, sequence);
       }
     }
-    await this.#session.flight([{ kind: 'spill', rows: slots.map((slot) => this.#encode(slot)) }]);
+    await this.#session.flight([
+      { kind: 'spill', owner: this.#owner, rows: slots.map((slot) => this.#encode(slot)) },
+    ]);
     this.#count += slots.length;
     const still = slots.filter((slot, at) => slot.changes === changes[at]);
     this.#index.evict(still);
@@ -148,7 +162,7 @@ export class Spill {
   /** Captured meanwhile: the copy just put aside is old, and the state in memory is whole. */
   async #discard(slots: readonly Slot[]): Promise<void> {
     const keys = slots.map(({ relation, key }) => ({ relation: relationId(relation), key }));
-    await this.#session.flight([{ kind: 'loadSpill', keys, table: null }]);
+    await this.#session.flight([{ kind: 'loadSpill', owner: this.#owner, keys, table: null }]);
     this.#count -= slots.length;
     for (const slot of slots) this.#index.complete(slot);
   }

@@ -1,10 +1,10 @@
 import { formatVector, sequenceOf } from '#core/version-vector.ts';
 import type { VersionVector } from '#core/version-vector.ts';
 import { regionOf } from '#core/region.ts';
-import type { Relation } from '#core/relation.ts';
-import type { RowKey } from '#core/row-key.ts';
+import { vectorFenced } from '#replicator/engine/apply/apply-transaction.ts';
 import type { DatabaseSession } from '#replicator/engine/database-port.ts';
 import type { LogStream } from '#replicator/engine/log-port.ts';
+import type { Checkpoint } from '#replicator/engine/statement.ts';
 import { positionAfter } from '#replicator/engine/log/frame-search.ts';
 import type { PipelineParts } from '#replicator/engine/region/pipeline.ts';
 import type { RegionOptions, RegionPorts } from '#replicator/engine/region/ports.ts';
@@ -20,7 +20,7 @@ export class Housekeeping {
   readonly #options: RegionOptions;
   readonly #parts: PipelineParts;
   readonly #control: DatabaseSession;
-  #saved = '';
+  #expected: Checkpoint;
   #savedVector: VersionVector;
   #lastHeartbeatMs = -Infinity;
   #lastCheckpointMs = 0;
@@ -37,11 +37,12 @@ export class Housekeeping {
     this.#options = options;
     this.#parts = parts;
     this.#control = control;
+    const { stable, foldFrom } = parts.footing.state;
+    this.#expected = { stable, foldFrom };
     this.#savedVector = parts.footing.foldFrom;
   }
 
   async run(signal: AbortSignal): Promise<void> {
-    await this.#loadQuarantine();
     const pace = Math.min(PRUNE_EVERY_MS, this.#options.heartbeatIntervalMs);
     while (!signal.aborted) {
       const now = this.#ports.clock.monotonicMs();
@@ -70,11 +71,13 @@ export class Housekeeping {
     const vector = matrix.stable();
     index.prune(vector);
     const foldFrom = index.rebuildableFrom(vector);
-    const texts = { stable: formatVector(vector), foldFrom: formatVector(foldFrom) };
-    const saved = `${texts.stable} ${texts.foldFrom}`;
-    if (saved === this.#saved) return;
-    await this.#control.flight([{ kind: 'saveCheckpoint', ...texts }]);
-    this.#saved = saved;
+    const next = { stable: formatVector(vector), foldFrom: formatVector(foldFrom) };
+    const expected = this.#expected;
+    if (next.stable === expected.stable && next.foldFrom === expected.foldFrom) return;
+    const [saved] = await this.#control.flight([{ kind: 'saveCheckpoint', expected, next }]);
+    // A replicator that wakes after a takeover would set it back to what the log no longer holds.
+    if (saved?.kind !== 'count' || saved.count !== 1) throw vectorFenced();
+    this.#expected = next;
     this.#savedVector = foldFrom;
   }
 
@@ -94,23 +97,6 @@ export class Housekeeping {
       await positionAfter(stream, sequenceOf(this.#savedVector, replica)),
     );
     if (position > first) await stream.trim(position);
-  }
-
-  async #loadQuarantine(): Promise<void> {
-    const [result] = await this.#control.flight([{ kind: 'readQuarantine' }]);
-    if (result?.kind !== 'quarantined') return;
-    const { tables } = this.#parts.capture.state.settings;
-    for (const row of result.rows) {
-      const at = row.relation.indexOf('.');
-      const names = tables[row.relation]?.key ?? [];
-      const relation: Relation = {
-        schema: row.relation.slice(0, at),
-        name: row.relation.slice(at + 1),
-        columns: names.map((name) => ({ name, typeOid: 0 })),
-        keyColumns: names.map((_, position) => position),
-      };
-      if (names.length > 0) this.#parts.quarantine.suspend(relation, row.key as RowKey, row);
-    }
   }
 
   #retryQuarantined(now: number): void {

@@ -26,6 +26,7 @@ import { ownTransactionRecord } from '#replicator/engine/log/framing.ts';
 import { Publisher } from '#replicator/engine/log/publisher.ts';
 import { PgoutputDecoder } from '#replicator/engine/pgoutput/decode.ts';
 import { Housekeeping } from '#replicator/engine/region/housekeeping.ts';
+import { loadQuarantine } from '#replicator/engine/region/load-quarantine.ts';
 import { pipelineStatus } from '#replicator/engine/region/pipeline-status.ts';
 import { Progress } from '#replicator/engine/region/progress.ts';
 import type { RegionOptions, RegionPorts } from '#replicator/engine/region/ports.ts';
@@ -126,7 +127,9 @@ async function assemble(
   const versions = new KnownVersions();
   const fence = new Fence(opened.fencing, versions, ports);
   const conflicts = new ConflictBuffer();
-  const spill = new Spill(index, opened.spilling, options.indexMaxKeys, (slot) =>
+  // What a replicator that was taken over does on waking must not touch ours.
+  const owner = ports.random.u32().toString(36);
+  const spill = new Spill(index, opened.spilling, owner, options.indexMaxKeys, (slot) =>
     conflicts.sink(relationId(slot.relation), slot.key),
   );
   const context: ApplyContext = {
@@ -156,7 +159,8 @@ async function assemble(
   const streams = new Map([[options.region, own], ...copies]);
   const sources = { own: replica, streams, foldFrom, stable, applied };
   await spill.reset();
-  await rebuildIndex(index, spill, sources, applier.pending, signal);
+  await loadQuarantine(opened.control, quarantine, footing.capture.settings);
+  await rebuildIndex(index, { spill, quarantine }, sources, applier.pending, signal);
   applier.captured(footing.capture.sequence, footing.capture.vector);
   const publisherOptions = {
     maxUnpublishedBytes: options.maxUnpublishedBytes,
@@ -273,13 +277,16 @@ class RunningPipeline implements Pipeline {
   }
 
   #captured(event: CaptureEvent): void {
-    const { index, applier, capture, publisher, fence } = this.#parts;
+    const { index, applier, capture, publisher, fence, quarantine } = this.#parts;
     switch (event.kind) {
       case 'transaction': {
         const { transaction, piece, xid, state } = event;
         index.foldOwn(transaction, xid, (slot) =>
           applier.pending.sink(relationId(slot.relation), slot.key),
         );
+        for (const op of transaction.ops) {
+          if (op.kind !== 'truncate' && quarantine.wrote(op)) index.markDirty(op);
+        }
         publisher.enqueue(ownTransactionRecord(transaction, piece, xid, state));
         if (piece.last) applier.captured(transaction.sequence, state.vector);
         return;

@@ -7,6 +7,7 @@ import type { ChangeTransaction } from '#core/transaction.ts';
 import { sequenceOf } from '#core/version-vector.ts';
 import type { VersionVector } from '#core/version-vector.ts';
 import type { ConflictBuffer } from '#replicator/engine/apply/conflict-buffer.ts';
+import type { Quarantine } from '#replicator/engine/apply/quarantine.ts';
 import type { Spill } from '#replicator/engine/index/spill.ts';
 import type { UnstableIndex } from '#replicator/engine/index/unstable-index.ts';
 import type { LogStream } from '#replicator/engine/log-port.ts';
@@ -35,7 +36,7 @@ interface Source {
  */
 export async function rebuildIndex(
   index: UnstableIndex,
-  spill: Spill,
+  { spill, quarantine }: { readonly spill: Spill; readonly quarantine: Quarantine },
   sources: RebuildSources,
   pending: ConflictBuffer,
   signal: AbortSignal,
@@ -57,6 +58,7 @@ export async function rebuildIndex(
     index.rebuild(transaction, (slot) =>
       late ? pending.sink(relationId(slot.relation), slot.key) : IGNORE_CONFLICTS,
     );
+    if (late) for (const op of transaction.ops) if (op.kind !== 'truncate') quarantine.wrote(op);
     folded++;
     // What is folded here is all captured and applied: nothing is in flight.
     if (spill.isNeeded) await spill.relieve(sources.applied);

@@ -53,8 +53,10 @@ export async function findFooting(
 ): Promise<Footing> {
   await adoptTail(ports, options, own, signal);
   for (;;) {
-    const before = await readTail(own);
+    // In this order: the log is ahead of what the vector announces, and another replicator may be at
+    // work (takeover.e2e.test.ts).
     const state = await readState(control);
+    const before = await readTail(own);
     refuseLostTail(state, before);
     const originFiltered = options.origin === 'auto' && ports.database.originSupported;
     const stream = await ports.replication.start({

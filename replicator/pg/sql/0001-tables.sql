@@ -85,10 +85,12 @@ CREATE TABLE everywrite.quarantine (
 
 -- A cache of what the log holds: rebuilt after a crash, so it needs no WAL.
 CREATE UNLOGGED TABLE everywrite.index_spill (
+  -- The replicator whose index it is: one that wakes after a takeover must not take another's.
+  owner text NOT NULL,
   relation text NOT NULL,
   key text NOT NULL,
   state bytea NOT NULL,
-  PRIMARY KEY (relation, key)
+  PRIMARY KEY (owner, relation, key)
 );
 
 -- A forged marker would poison dependencies or hide a transaction from capture.

@@ -59,7 +59,12 @@ describe.each([
     await session.close();
     session = await context.database.open('control');
     await context.scratch.rows(REGION);
-    await ask({ kind: 'saveCheckpoint', stable: 'eu.3:4,us.1:5', foldFrom: 'eu.3:4,us.1:5' });
+    const next = { stable: 'eu.3:4,us.1:5', foldFrom: 'eu.3:4,us.1:5' };
+    const nothing = { stable: '', foldFrom: '' };
+    const save: Statement = { kind: 'saveCheckpoint', expected: nothing, next };
+    expect(await ask(save)).toEqual({ kind: 'count', count: 1 });
+    // A replicator that was taken over still expects what it saw.
+    expect(await ask(save)).toEqual({ kind: 'count', count: 0 });
     expect(await ask({ kind: 'readState' })).toEqual({
       kind: 'state',
       state: {
@@ -134,12 +139,18 @@ describe.each([
     ];
     const load: Statement = {
       kind: 'loadSpill',
+      owner: 'me',
       keys: [{ relation, key: 'none' }, ...rows],
       table: null,
     };
-    await ask({ kind: 'resetSpill' });
-    await ask({ kind: 'spill', rows: [{ relation, key: '1', state: Uint8Array.of(9) }] });
-    await ask({ kind: 'spill', rows });
+    await ask({ kind: 'resetSpill', owner: null });
+    await ask({ kind: 'spill', owner: 'other', rows });
+    await ask({
+      kind: 'spill',
+      owner: 'me',
+      rows: [{ relation, key: '1', state: Uint8Array.of(9) }],
+    });
+    await ask({ kind: 'spill', owner: 'me', rows });
     const loaded = await ask(load);
     if (loaded.kind !== 'spilled') throw new Error(loaded.kind);
     const byKey = new Map(loaded.rows.map(({ key, state }) => [key, [...state]]));
