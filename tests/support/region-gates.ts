@@ -157,22 +157,29 @@ export interface Pause {
   resume(): void;
 }
 
+interface Stop {
+  readonly reached: () => void;
+  readonly resumed: Promise<void>;
+}
+
 type Kind = Statement['kind'];
 
 /** Where a test gets between apply and its database. */
 export class ApplyProbe {
-  readonly #pauses = new Map<Kind, { reached(): void; readonly resumed: Promise<void> }>();
+  readonly #before = new Map<Kind, Stop>();
+  readonly #after = new Map<Kind, Stop>();
   readonly #resumes = new Set<() => void>();
   #sent: ((kinds: readonly Kind[]) => void) | null = null;
   #lostReplies = 0;
 
   /** Apply stops in front of the next flight that has such a statement, once. */
   pauseBefore(kind: Kind): Pause {
-    const reached = Promise.withResolvers<void>();
-    const resumed = Promise.withResolvers<void>();
-    this.#pauses.set(kind, { reached: reached.resolve, resumed: resumed.promise });
-    this.#resumes.add(resumed.resolve);
-    return { reached: reached.promise, resume: resumed.resolve };
+    return this.#pause(this.#before, kind);
+  }
+
+  /** The server has answered the next such flight, and apply does not get the answer yet. */
+  pauseAfter(kind: Kind): Pause {
+    return this.#pause(this.#after, kind);
   }
 
   /** The next `count` commits happen, and nobody hears of it. */
@@ -189,7 +196,8 @@ export class ApplyProbe {
   letGo(): void {
     for (const resume of this.#resumes) resume();
     this.#resumes.clear();
-    this.#pauses.clear();
+    this.#before.clear();
+    this.#after.clear();
     this.#lostReplies = 0;
     this.#sent = null;
   }
@@ -199,22 +207,35 @@ export class ApplyProbe {
     send: () => Promise<readonly StatementResult[]>,
   ): Promise<readonly StatementResult[]> {
     const kinds = statements.map(({ kind }) => kind);
-    for (const kind of kinds) {
-      const pause = this.#pauses.get(kind);
-      if (pause === undefined) continue;
-      this.#pauses.delete(kind);
-      pause.reached();
-      await pause.resumed;
-    }
+    await this.#stopAt(this.#before, kinds);
     const sending = send();
     this.#sent?.(kinds);
     const results = await sending;
+    await this.#stopAt(this.#after, kinds);
     if (kinds.includes('commit') && this.#lostReplies > 0) {
       this.#lostReplies--;
       const message = 'The reply to COMMIT was lost (by the test).';
       throw new EverywriteError({ code: 'DATABASE_UNREACHABLE', recovery: 'retry', message });
     }
     return results;
+  }
+
+  #pause(stops: Map<Kind, Stop>, kind: Kind): Pause {
+    const reached = Promise.withResolvers<void>();
+    const resumed = Promise.withResolvers<void>();
+    stops.set(kind, { reached: reached.resolve, resumed: resumed.promise });
+    this.#resumes.add(resumed.resolve);
+    return { reached: reached.promise, resume: resumed.resolve };
+  }
+
+  async #stopAt(stops: Map<Kind, Stop>, kinds: readonly Kind[]): Promise<void> {
+    for (const kind of kinds) {
+      const stop = stops.get(kind);
+      if (stop === undefined) continue;
+      stops.delete(kind);
+      stop.reached();
+      await stop.resumed;
+    }
   }
 }
 
