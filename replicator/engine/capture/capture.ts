@@ -70,6 +70,7 @@ interface OpenTransaction {
  * decoding again after a crash gives the same dots, stamps, dependencies and operations.
  */
 export class Capture {
+  /** Worked out at a relation's first row: until then its description may be an old one. */
   readonly #relations = new Map<number, CapturedRelation>();
   readonly #described = new Map<number, RelationMessage>();
   #state: CaptureState;
@@ -94,7 +95,7 @@ export class Capture {
         return this.#commit(message.endLsn);
       case 'relation':
         this.#described.set(message.relationOid, message);
-        this.#relations.set(message.relationOid, captureRelation(message, this.#state.settings));
+        this.#relations.delete(message.relationOid);
         return null;
       case 'insert':
       case 'update':
@@ -115,7 +116,7 @@ export class Capture {
 
   #row(message: Extract<PgoutputMessage, { kind: 'insert' | 'update' | 'delete' }>) {
     const open = must(this.#open, 'row message outside a transaction');
-    const target = must(this.#relations.get(message.relationOid), 'row of an undescribed relation');
+    const target = this.#target(message.relationOid);
     switch (target.kind) {
       case 'marker':
         if (message.kind === 'update') open.marker = readMarker(target.message, message.values);
@@ -139,8 +140,8 @@ export class Capture {
 
   #truncate(oid: number): void {
     const open = must(this.#open, 'truncate outside a transaction');
-    const target = this.#relations.get(oid);
-    if (target?.kind !== 'user' || open.marker !== null) return;
+    const target = this.#target(oid);
+    if (target.kind !== 'user' || open.marker !== null) return;
     add(open, { kind: 'truncate', relation: target.relation });
   }
 
@@ -191,9 +192,16 @@ export class Capture {
 
   #adopt(settings: CaptureSettings): void {
     this.#state = { ...this.#state, settings };
-    for (const [oid, message] of this.#described) {
-      this.#relations.set(oid, captureRelation(message, settings));
-    }
+    this.#relations.clear();
+  }
+
+  #target(oid: number): CapturedRelation {
+    const known = this.#relations.get(oid);
+    if (known !== undefined) return known;
+    const message = must(this.#described.get(oid), 'row of an undescribed relation');
+    const target = captureRelation(message, this.#state.settings);
+    this.#relations.set(oid, target);
+    return target;
   }
 }
 
