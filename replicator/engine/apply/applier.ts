@@ -219,7 +219,7 @@ export class Applier {
     const settled = index.dirtyCount <= dirty.length;
     const own = sequenceOf(this.#applied.vector, this.#options.own);
     const vector = new Map(selection.vector);
-    vector.set(this.#options.own, settled ? this.#ownSequence : own);
+    vector.set(this.#options.own, settled ? Math.max(own, this.#ownSequence) : own);
     const conflicts = new ConflictBuffer();
     const batch = planBatch(index, selection.transactions, dirty, { vector, hlc }, conflicts);
     const careful = this.#careful;

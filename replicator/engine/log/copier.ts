@@ -1,3 +1,4 @@
+import { assert } from '#core/assert.ts';
 import { asEverywriteError, EverywriteError } from '#core/errors.ts';
 import type { Logger, Timers } from '#core/ports.ts';
 import type { RegionId } from '#core/region.ts';
@@ -36,6 +37,7 @@ export class Copier {
   readonly #stores: LogStores;
   readonly #copy: LogStream;
   readonly #ports: CopierPorts;
+  readonly #floor: number;
   #position = 0;
 
   constructor(
@@ -44,7 +46,10 @@ export class Copier {
     stores: LogStores,
     copy: LogStream,
     ports: CopierPorts,
+    /** What this region has beyond doubt: the log need not hold it. */
+    floor: number,
   ) {
+    this.#floor = floor;
     this.#origin = origin;
     this.#relays = relays;
     this.#stores = stores;
@@ -144,6 +149,7 @@ export class Copier {
       const { header } = decodeFrame(frame);
       if (!isBeyond(header, last)) continue;
       this.#refuseGap(header, last);
+      if (leavesHole(header, last)) await this.#startOver(fresh.length === 0);
       fresh.push({ header, frame });
       last = header;
     }
@@ -162,9 +168,8 @@ export class Copier {
 
   #refuseGap(header: FrameHeader, have: FrameHeader | null): void {
     if (have !== null && header.replica !== have.replica) return;
-    // A heartbeat brings no transaction: the one that it names must be here already.
-    const next = header.kind === 'heartbeat' ? header.firstSequence + 1 : header.firstSequence;
-    if (next <= (have?.lastSequence ?? 0) + 1) return;
+    const next = nextOf(header);
+    if (next <= Math.max(have?.lastSequence ?? 0, this.#floor) + 1) return;
     throw new EverywriteError({
       code: 'MUST_REJOIN',
       recovery: 'operator',
@@ -175,6 +180,12 @@ export class Copier {
     });
   }
 
+  /** What is stored ends before what this region has: a log with a hole in it would be none. */
+  async #startOver(clean: boolean): Promise<void> {
+    assert(clean, () => `a hole inside the log of ${this.#origin}`);
+    await this.#copy.trim(this.#position + 1);
+  }
+
   #failed(error: EverywriteError): void {
     if (this.status.error?.code !== error.code) {
       const fields = { origin: this.#origin, code: error.code, error: error.message };
@@ -182,4 +193,13 @@ export class Copier {
     }
     this.status.error = error;
   }
+}
+
+// A heartbeat brings no transaction: the one that it names must be here already.
+function nextOf(header: FrameHeader): number {
+  return header.kind === 'heartbeat' ? header.firstSequence + 1 : header.firstSequence;
+}
+
+function leavesHole(header: FrameHeader, last: FrameHeader | null): boolean {
+  return last !== null && header.replica === last.replica && nextOf(header) > last.lastSequence + 1;
 }

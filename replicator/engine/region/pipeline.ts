@@ -6,6 +6,7 @@ import type { Hlc } from '#core/hlc.ts';
 import { sequenceOf } from '#core/version-vector.ts';
 import type { VersionVector } from '#core/version-vector.ts';
 import { Applier } from '#replicator/engine/apply/applier.ts';
+import type { ConflictSink } from '#conflict/conflict-sink.ts';
 import type { ApplyContext } from '#replicator/engine/apply/apply-context.ts';
 import { ConflictBuffer } from '#replicator/engine/apply/conflict-buffer.ts';
 import { Fence } from '#replicator/engine/apply/fence.ts';
@@ -16,6 +17,7 @@ import { Quarantine } from '#replicator/engine/apply/quarantine.ts';
 import { Capture } from '#replicator/engine/capture/capture.ts';
 import type { CaptureEvent } from '#replicator/engine/capture/capture.ts';
 import type { DatabaseSession } from '#replicator/engine/database-port.ts';
+import type { Slot } from '#replicator/engine/index/slot.ts';
 import { Spill } from '#replicator/engine/index/spill.ts';
 import { StabilityMatrix } from '#replicator/engine/index/stability.ts';
 import { UnstableIndex } from '#replicator/engine/index/unstable-index.ts';
@@ -117,67 +119,29 @@ async function assemble(
   opened: Opened,
   signal: AbortSignal,
 ): Promise<PipelineParts> {
-  const { replica, applied, foldFrom, stable, tail, state } = footing;
+  const { replica, applied, foldFrom, stable, state } = footing;
   const { own, copies, sessions } = opened;
-  const origins = others(options);
-  const index = new UnstableIndex(replica);
   const matrix = seedMatrix(options, footing);
-  const inbox = new Inbox(origins, options.maxInboxBytes);
-  const quarantine = new Quarantine();
-  const versions = new KnownVersions();
-  const fence = new Fence(opened.fencing, versions, ports);
+  const inbox = new Inbox(others(options), options.maxInboxBytes);
   const conflicts = new ConflictBuffer();
-  // What a replicator that was taken over does on waking must not touch ours.
-  const owner = ports.random.u32().toString(36);
-  const spill = new Spill(index, opened.spilling, owner, options.indexMaxKeys, (slot) =>
-    conflicts.sink(relationId(slot.relation), slot.key),
-  );
-  const context: ApplyContext = {
-    index,
-    versions,
-    tables: new LocalTables(ports.database),
-    quarantine,
-    fence,
-    spill,
-    logger: ports.logger,
-    useOrigin: footing.originFiltered,
-    lockTimeoutMs: options.lockTimeoutMs,
-    fenceTimeoutMs: options.fenceTimeoutMs,
-  };
-  const at = { generation: state.generation, vector: applied, hlc: state.hlc as Hlc };
-  const applierOptions = { own: replica, origins, maxBatchRows: options.maxBatchRows };
+  const context = applyContext(ports, options, footing, opened, conflicts);
   const applier = new Applier(
     context,
     ports.database,
     inbox,
     matrix,
     ports,
-    at,
-    applierOptions,
+    { generation: state.generation, vector: applied, hlc: state.hlc as Hlc },
+    { own: replica, origins: others(options), maxBatchRows: options.maxBatchRows },
     conflicts,
   );
+  const { index, spill, quarantine, fence } = context;
   const streams = new Map([[options.region, own], ...copies]);
   const sources = { own: replica, streams, foldFrom, stable, applied };
   await spill.reset();
   await loadQuarantine(opened.control, quarantine, footing.capture.settings);
-  await rebuildIndex(index, { spill, quarantine }, sources, applier.pending, signal);
+  await rebuildIndex(index, { spill, quarantine }, sources, conflicts, signal);
   applier.captured(footing.capture.sequence, footing.capture.vector);
-  const publisherOptions = {
-    maxUnpublishedBytes: options.maxUnpublishedBytes,
-    trailMs: options.logTrailMs,
-  };
-  const publisher = new Publisher(own, opened.publishing, tail, ports, publisherOptions, {
-    durable: ({ lastSequence, vector }) =>
-      matrix.observe(options.region, replica, lastSequence, vector),
-    confirm: (endLsn) => footing.stream.confirm(endLsn),
-  });
-  const copiers = new Map<RegionId, Copier>();
-  for (const [origin, copy] of copies) {
-    const relays = origins.filter((other) => other !== origin);
-    copiers.set(origin, new Copier(origin, relays, ports.logs, copy, ports));
-  }
-  const capture = new Capture(footing.capture);
-  const progress = new Progress();
   return {
     footing,
     index,
@@ -187,14 +151,72 @@ async function assemble(
     fence,
     spill,
     applier,
-    publisher,
-    capture,
-    copiers,
+    publisher: publisherOf(ports, options, footing, opened, matrix),
+    capture: new Capture(footing.capture),
+    copiers: copiersOf(ports, options, footing, copies),
     copies,
     own,
-    progress,
+    progress: new Progress(),
     sessions,
   };
+}
+
+function applyContext(
+  ports: RegionPorts,
+  options: RegionOptions,
+  footing: Footing,
+  opened: Opened,
+  conflicts: ConflictBuffer,
+): ApplyContext {
+  const index = new UnstableIndex(footing.replica);
+  const versions = new KnownVersions();
+  // What a replicator that was taken over does on waking must not touch ours.
+  const owner = ports.random.u32().toString(36);
+  const sinkOf = (slot: Slot): ConflictSink => conflicts.sink(relationId(slot.relation), slot.key);
+  return {
+    index,
+    versions,
+    tables: new LocalTables(ports.database),
+    quarantine: new Quarantine(),
+    fence: new Fence(opened.fencing, versions, ports),
+    spill: new Spill(index, opened.spilling, owner, options.indexMaxKeys, sinkOf),
+    logger: ports.logger,
+    useOrigin: footing.originFiltered,
+    lockTimeoutMs: options.lockTimeoutMs,
+    fenceTimeoutMs: options.fenceTimeoutMs,
+  };
+}
+
+function publisherOf(
+  ports: RegionPorts,
+  options: RegionOptions,
+  footing: Footing,
+  opened: Opened,
+  matrix: StabilityMatrix,
+): Publisher {
+  const { replica, stream, tail } = footing;
+  const { maxUnpublishedBytes, logTrailMs: trailMs } = options;
+  const bounds = { maxUnpublishedBytes, trailMs };
+  return new Publisher(opened.own, opened.publishing, tail, ports, bounds, {
+    durable: ({ lastSequence, vector }) =>
+      matrix.observe(options.region, replica, lastSequence, vector),
+    confirm: (endLsn) => stream.confirm(endLsn),
+  });
+}
+
+function copiersOf(
+  ports: RegionPorts,
+  options: RegionOptions,
+  { applied }: Footing,
+  copies: ReadonlyMap<RegionId, LogStream>,
+): ReadonlyMap<RegionId, Copier> {
+  const copiers = new Map<RegionId, Copier>();
+  for (const [origin, copy] of copies) {
+    const relays = others(options).filter((other) => other !== origin);
+    const floor = sequenceOf(applied, replicaOf(applied, origin));
+    copiers.set(origin, new Copier(origin, relays, ports.logs, copy, ports, floor));
+  }
+  return copiers;
 }
 
 class RunningPipeline implements Pipeline {
@@ -222,6 +244,7 @@ class RunningPipeline implements Pipeline {
     signal.addEventListener('abort', end);
     if (signal.aborted) end();
     const { applier, publisher, copiers, copies, inbox, progress } = this.#parts;
+    const { applied } = this.#parts.footing;
     const loops = [
       this.#captureLoop(stop.signal),
       publisher.run(stop.signal),
@@ -229,7 +252,7 @@ class RunningPipeline implements Pipeline {
       new Housekeeping(this.#ports, this.#options, this.#parts, this.#control).run(stop.signal),
       ...[...copiers.values()].map((copier) => copier.run(stop.signal)),
       ...[...copies].map(([origin, copy]) => {
-        const after = sequenceOf(this.#parts.footing.applied, this.#replicaOf(origin));
+        const after = sequenceOf(applied, replicaOf(applied, origin));
         const seen: Parameters<typeof readCopy>[4] = (header) =>
           progress.saw(origin, header, this.#ports.clock.wallUs());
         return readCopy(origin, copy, after, inbox, seen, stop.signal);
@@ -305,13 +328,12 @@ class RunningPipeline implements Pipeline {
       }
     }
   }
+}
 
-  #replicaOf(origin: RegionId): ReplicaId {
-    const known = [...this.#parts.footing.applied.keys()].findLast((r) =>
-      r.startsWith(`${origin}.`),
-    );
-    return known ?? replicaId(origin, 1);
-  }
+/** The newest incarnation of a region that is known here. */
+function replicaOf(applied: VersionVector, origin: RegionId): ReplicaId {
+  const known = [...applied.keys()].findLast((replica) => replica.startsWith(`${origin}.`));
+  return known ?? replicaId(origin, 1);
 }
 
 function seedMatrix(options: RegionOptions, footing: Footing): StabilityMatrix {

@@ -11,6 +11,7 @@ import type { Quarantine } from '#replicator/engine/apply/quarantine.ts';
 import type { Spill } from '#replicator/engine/index/spill.ts';
 import type { UnstableIndex } from '#replicator/engine/index/unstable-index.ts';
 import type { LogStream } from '#replicator/engine/log-port.ts';
+import { decodeFrame } from '#replicator/engine/log/frame.ts';
 import { positionAfter } from '#replicator/engine/log/frame-search.ts';
 import { storedPieces } from '#replicator/engine/log/transactions.ts';
 import type { LoggedPiece } from '#replicator/engine/log/transactions.ts';
@@ -44,8 +45,9 @@ export async function rebuildIndex(
   const open: Source[] = [];
   for (const [region, stream] of sources.streams) {
     const replica = replicaIn(sources, region);
-    const begin = sequenceOf(sources.foldFrom, replica);
-    const from = await positionAfter(stream, begin);
+    const saved = sequenceOf(sources.foldFrom, replica);
+    const from = await positionAfter(stream, saved);
+    const begin = await firstStored(stream, from, saved, sequenceOf(sources.applied, replica));
     const pieces = storedPieces(stream, from, begin, signal);
     open.push({ pieces, head: await next(pieces) });
   }
@@ -68,6 +70,24 @@ export async function rebuildIndex(
   // Rows that had been forgotten come back with some of their writes; all of those are stable.
   index.prune(sources.stable);
   return folded;
+}
+
+/**
+ * The sequence before the first frame to fold. A log that was refilled from a peer begins where that
+ * peer had trimmed it: everything before is stable.
+ */
+async function firstStored(
+  stream: LogStream,
+  from: number,
+  saved: number,
+  applied: number,
+): Promise<number> {
+  const entry = await stream.entryAt(from);
+  if (entry === null) return saved;
+  const { kind, firstSequence } = decodeFrame(entry.frame).header;
+  const before = kind === 'heartbeat' ? firstSequence : firstSequence - 1;
+  // Beyond what is applied it is a gap; the reader says so.
+  return before > saved && before <= applied ? before : saved;
 }
 
 /** The source with the least stamp that still is to be folded. */

@@ -49,8 +49,9 @@ export class Region {
           continue;
         }
         const level = recovery === 'operator' ? 'error' : 'warn';
-        const cause = this.#error.cause;
-        logger.log(level, 'pipeline stopped', { code, error: message, cause: String(cause ?? '') });
+        const { cause } = this.#error;
+        const because = cause instanceof Error ? cause.message : undefined;
+        logger.log(level, 'pipeline stopped', { code, error: message, cause: because });
       }
       if (signal.aborted) break;
       this.#phase = 'starting';

@@ -1,6 +1,5 @@
 import { asEverywriteError, EverywriteError } from '#core/errors.ts';
 import { ZERO_HLC } from '#core/hlc.ts';
-import type { Hlc } from '#core/hlc.ts';
 import { parseLsn, ZERO_LSN } from '#core/lsn.ts';
 import type { Lsn } from '#core/lsn.ts';
 import { replicaId } from '#core/region.ts';
@@ -51,7 +50,7 @@ export async function findFooting(
   own: LogStream,
   signal: AbortSignal,
 ): Promise<Footing> {
-  await adoptTail(ports, options, own, signal);
+  await adoptTail(ports, options, await readState(control), own, signal);
   for (;;) {
     // In this order: the log is ahead of what the vector announces, and another replicator may be at
     // work (takeover.e2e.test.ts).
@@ -141,53 +140,81 @@ async function captureState(
     return { replica, sequence: 0, hlc: ZERO_HLC, vector: EMPTY_VECTOR, settings };
   }
   const { lastSequence: sequence, hlc, vector } = header;
-  return { replica, sequence, hlc: hlc as Hlc, vector, settings };
+  return { replica, sequence, hlc, vector, settings };
 }
 
-/** A log that lost its acknowledged tail gets it back from the peers that had copied it (hazards T5). */
+/**
+ * A log that lost its acknowledged tail gets it back from the peers that had copied it (hazards T5).
+ * One after the other, the one with most first: two at a time would fence each other out.
+ */
 async function adoptTail(
   ports: RegionPorts,
   options: RegionOptions,
+  state: RegionState,
   own: LogStream,
   signal: AbortSignal,
 ): Promise<void> {
+  const replica = replicaId(options.region, state.epoch);
+  const announced = sequenceOf(parseVector(state.vector), replica);
   const peers = options.members.filter((member) => member !== options.region);
-  await Promise.all(
-    peers.map(async (peer) => {
-      const turn = new AbortController();
-      const end = (): void => turn.abort();
-      signal.addEventListener('abort', end);
-      void ports.timers.sleep(ADOPT_TIMEOUT_MS, turn.signal).then(end);
-      try {
-        await adoptFrom(ports, options.region, peer, own, turn.signal);
-      } catch (error) {
-        const { code } = asEverywriteError(error, 'PEER_UNREACHABLE');
-        ports.logger.log('debug', 'no own tail from peer', { peer, code });
-      } finally {
-        signal.removeEventListener('abort', end);
-        end();
-      }
-    }),
+  const asked = await Promise.all(
+    peers.map((peer) => askPeer(ports, options.region, peer, signal)),
   );
+  const best = asked
+    .filter((copy) => copy !== null)
+    .toSorted((left, right) => right.lastSequence - left.lastSequence);
+  for (const { peer, stream } of best) {
+    const turn = new AbortController();
+    const end = (): void => turn.abort();
+    signal.addEventListener('abort', end);
+    try {
+      const copier = new Copier(options.region, [], ports.logs, own, ports, announced);
+      await copier.refresh();
+      const copied = await copier.catchUpFrom(stream, turn.signal);
+      if (copied > 0)
+        ports.logger.log('warn', 'own log refilled from a peer', { peer, frames: copied });
+    } catch (error) {
+      const { code, message } = asEverywriteError(error, 'PEER_UNREACHABLE');
+      ports.logger.log('warn', 'own log not refilled from a peer', { peer, code, error: message });
+    } finally {
+      signal.removeEventListener('abort', end);
+      end();
+    }
+  }
 }
 
-async function adoptFrom(
+interface PeerCopy {
+  readonly peer: RegionId;
+  readonly stream: LogStream;
+  readonly lastSequence: number;
+}
+
+/** A peer's copy of our log, if it answers within a bound. */
+async function askPeer(
   ports: RegionPorts,
   region: RegionId,
   peer: RegionId,
-  own: LogStream,
   signal: AbortSignal,
-): Promise<void> {
-  const late = ports.timers.sleep(ADOPT_TIMEOUT_MS, signal).then(() => null);
-  const store = await Promise.race([ports.logs.peer(peer), late]);
-  if (store === null || !store.connected()) return;
-  const stream = await Promise.race([store.stream(region, false), late]);
-  if (stream === null) return;
-  const copier = new Copier(region, [], ports.logs, own, ports);
-  await copier.refresh();
-  const copied = await copier.catchUpFrom(stream, signal);
-  if (copied > 0)
-    ports.logger.log('warn', 'own log refilled from a peer', { peer, frames: copied });
+): Promise<PeerCopy | null> {
+  const over = new AbortController();
+  const late = ports.timers.sleep(ADOPT_TIMEOUT_MS, over.signal).then(() => null);
+  const ask = async (): Promise<PeerCopy | null> => {
+    const store = await ports.logs.peer(peer);
+    if (signal.aborted || !store.connected()) return null;
+    const stream = await store.stream(region, false);
+    const last = (await stream?.lastEntry()) ?? null;
+    if (stream === null || last === null) return null;
+    return { peer, stream, lastSequence: decodeFrame(last.frame).header.lastSequence };
+  };
+  try {
+    return await Promise.race([ask(), late]);
+  } catch (error) {
+    const { code } = asEverywriteError(error, 'PEER_UNREACHABLE');
+    ports.logger.log('debug', 'no own tail from peer', { peer, code });
+    return null;
+  } finally {
+    over.abort();
+  }
 }
 
 function refuseLostTail(state: RegionState, tail: OwnTail): void {
@@ -195,14 +222,16 @@ function refuseLostTail(state: RegionState, tail: OwnTail): void {
   const announced = sequenceOf(parseVector(state.vector), replica);
   const have = tail.header?.lastSequence ?? 0;
   const confirmed = state.confirmedFlushLsn === null ? ZERO_LSN : parseLsn(state.confirmedFlushLsn);
-  const behindSlot = tail.header !== null && confirmed > tail.endLsn;
-  if (have >= announced && !behindSlot) return;
+  // What the slot still holds is decoded again from the tail's own state, with the same dots.
+  const refillable = tail.header === null ? announced === 0 : confirmed <= tail.endLsn;
+  if (refillable) return;
   throw new EverywriteError({
     code: 'LOG_TAIL_LOST',
     recovery: 'restart',
     message:
-      `The own log ends at ${have} but this region had already reached ${Math.max(announced, have)} ` +
-      `(slot confirmed at ${state.confirmedFlushLsn ?? 'none'}). Waiting for a peer that copied the rest; ` +
-      `if no peer has it, the lost operations exist only in this database: see OPERATIONS.md, "Lost log".`,
+      `The own log ends at ${have}, this region had announced ${announced}, and its slot goes on from ` +
+      `${state.confirmedFlushLsn ?? 'nothing'}: operations from ${have + 1} on are missing. Waiting for a ` +
+      `peer that has copied them; if none has, they exist only in this database's tables: see ` +
+      `OPERATIONS.md, "Lost log".`,
   });
 }

@@ -40,7 +40,7 @@ beforeEach(() => {
       return store.isUp ? Promise.resolve(store) : Promise.reject(new EverywriteError(away));
     },
   };
-  copier = new Copier(EU, [US], stores, copy, { timers: time, logger: SILENT });
+  copier = new Copier(EU, [US], stores, copy, { timers: time, logger: SILENT }, 0);
   stop = new AbortController();
 });
 
