@@ -10,7 +10,7 @@ export interface RecordedConflict {
   readonly loserValue: string | null;
 }
 
-const VALUE_LENGTH_MAX = 34;
+const VALUE_LENGTH_MAX = 28;
 
 /** One of each kind and column, the newest: a variety says more than many of the same. */
 export const EXAMPLES_QUERY = `

@@ -18,7 +18,7 @@ export interface DemoReport {
   readonly inserts: number;
   readonly conflicts: number;
   readonly examples: readonly RecordedConflict[];
-  /** Commit to visible, net of the link's latency, while no link was cut. */
+  /** Commit to visible, net of the link's latency; all pairs, while no link was cut or catching up. */
   readonly lag: LagFigures | null;
   readonly pairs: readonly PairLag[];
   readonly cut: CutReport | null;
@@ -44,6 +44,8 @@ export interface CutReport {
   /** Transactions that the region committed while it was alone. */
   readonly commitsAlone: number;
   readonly commitsElsewhere: number;
+  /** Between the regions that were not cut off, meanwhile. */
+  readonly othersLag: LagFigures | null;
   /** From healing until all had everything from before; null: it did not happen in time. */
   readonly caughtUpMs: number | null;
 }

@@ -1,5 +1,8 @@
 import type { LagRecorder } from '#deploy/demo/lag-recorder.ts';
 
+/** What is committed so shortly before the cut may still be on its way when it comes. */
+const IN_FLIGHT_MS = 500;
+
 type State =
   | { readonly kind: 'open' }
   | { readonly kind: 'cut'; readonly since: number }
@@ -13,6 +16,8 @@ export class Isolation {
   #state: State = { kind: 'open' };
   /** From healing until every region had seen what was committed before; null until then. */
   caughtUpMs: number | null = null;
+  #cutAt = Number.POSITIVE_INFINITY;
+  #healedAt = Number.POSITIVE_INFINITY;
 
   constructor(region: string, others: readonly string[], lag: LagRecorder) {
     this.region = region;
@@ -21,11 +26,24 @@ export class Isolation {
   }
 
   cut(now: number): void {
+    this.#cutAt = now;
     this.#state = { kind: 'cut', since: now };
   }
 
   heal(now: number): void {
+    this.#healedAt = now;
     this.#state = { kind: 'catching-up', healedAt: now };
+  }
+
+  /** Whether what was committed then met no cut: not on its way either, not behind a backlog. */
+  isSteady(committedAt: number): boolean {
+    if (committedAt < this.#cutAt - IN_FLIGHT_MS) return true;
+    return committedAt > this.#healedAt + (this.caughtUpMs ?? Number.POSITIVE_INFINITY);
+  }
+
+  /** Whether it was committed while the region was cut off. */
+  isDuringCut(committedAt: number): boolean {
+    return committedAt >= this.#cutAt && committedAt < this.#healedAt;
   }
 
   /** How a pair stands; a beat from after the healing proves that everything before it is there. */

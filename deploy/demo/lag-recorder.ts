@@ -2,6 +2,7 @@ import { percentile } from '#deploy/demo/percentile.ts';
 
 /** One beat of one region that became visible in another. */
 interface Sample {
+  readonly committedAt: number;
   readonly seenAt: number;
   readonly lagMs: number;
 }
@@ -10,6 +11,11 @@ export interface LagFigures {
   readonly p50: number;
   readonly p99: number;
   readonly samples: number;
+}
+
+export interface Pair {
+  readonly from: string;
+  readonly to: string;
 }
 
 /** 20 beats a second and pair for ten minutes. */
@@ -49,7 +55,7 @@ export class LagRecorder {
     for (const committedAt of beats.slice(last, known)) {
       if (samples.length >= SAMPLES_MAX) return;
       const lagMs = Math.max(0, at - committedAt - this.#latencyMs(from, region));
-      samples.push({ seenAt: at, lagMs });
+      samples.push({ committedAt, seenAt: at, lagMs });
     }
   }
 
@@ -61,17 +67,19 @@ export class LagRecorder {
 
   /** Figures of one pair since a moment, net of the link's latency; null when nothing was seen. */
   figures(from: string, to: string, since = 0): LagFigures | null {
-    return figuresOf(this.#samples.get(pairName(from, to)) ?? [], since);
+    const samples = this.#samples.get(pairName(from, to)) ?? [];
+    return figuresOf(samples.filter(({ seenAt }) => seenAt >= since));
   }
 
-  /** Figures of all pairs together. */
-  total(since = 0): LagFigures | null {
-    return figuresOf([...this.#samples.values()].flat(), since);
+  /** Figures of these pairs together, of beats committed at a moment that `counts`. */
+  total(pairs: readonly Pair[], counts: (committedAt: number) => boolean): LagFigures | null {
+    const samples = pairs.flatMap(({ from, to }) => this.#samples.get(pairName(from, to)) ?? []);
+    return figuresOf(samples.filter(({ committedAt }) => counts(committedAt)));
   }
 }
 
-function figuresOf(samples: readonly Sample[], since: number): LagFigures | null {
-  const lags = samples.filter(({ seenAt }) => seenAt >= since).map(({ lagMs }) => lagMs);
+function figuresOf(samples: readonly Sample[]): LagFigures | null {
+  const lags = samples.map(({ lagMs }) => lagMs);
   const p50 = percentile(lags, 0.5);
   const p99 = percentile(lags, 0.99);
   return p50 === null || p99 === null ? null : { p50, p99, samples: lags.length };

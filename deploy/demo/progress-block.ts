@@ -37,8 +37,9 @@ export function stepLine({ name, what, state }: Step, paint: Paint): string {
     }
     default: {
       const { elapsedMs, totalMs } = state;
-      const time = totalMs === null ? seconds(elapsedMs) : bar(elapsedMs, totalMs, paint);
-      return `  ${paint.bold('▸')} ${paint.bold(title)}${what}\n    ${''.padEnd(NAME_WIDTH)}${time}`;
+      const line = `  ${paint.bold('▸')} ${paint.bold(title)}`;
+      if (totalMs === null) return `${line}${what.padEnd(52)}${seconds(elapsedMs).padStart(8)}`;
+      return `${line}${what}\n    ${''.padEnd(NAME_WIDTH)}${bar(elapsedMs, totalMs, paint)}`;
     }
   }
 }

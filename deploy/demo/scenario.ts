@@ -7,6 +7,7 @@ import { compareAll } from '#deploy/demo/closing-check.ts';
 import type { CutReport, DemoReport } from '#deploy/demo/demo-report.ts';
 import { Isolation } from '#deploy/demo/isolation.ts';
 import { LagRecorder } from '#deploy/demo/lag-recorder.ts';
+import type { Pair } from '#deploy/demo/lag-recorder.ts';
 import { Ledger } from '#deploy/demo/ledger.ts';
 import type { LiveView } from '#deploy/demo/live-view.ts';
 import { startObserver } from '#deploy/demo/observer.ts';
@@ -32,8 +33,8 @@ export function demoSteps(): StepList {
     ['together', 'all regions write the same rows, in plain SQL'],
     ['cut', `${CUT_REGION} cannot reach anybody; everybody goes on writing`],
     ['healed', `${CUT_REGION} is back, everybody still writes`],
-    ['settling', 'nobody writes; waiting until all have applied everything'],
-    ['comparing', 'all regions, row by row, and against what was acknowledged'],
+    ['settling', 'nobody writes; waiting until all have everything'],
+    ['comparing', 'row by row, and with what was acknowledged'],
   ]);
 }
 
@@ -52,7 +53,7 @@ export async function playScenario(
   const isolation = new Isolation(CUT_REGION, others, lag);
   const observer = await startObserver(stage.urls);
   const running: { stop(): Promise<void> }[] = [observer];
-  let cut: CutReport;
+  let cut: Omit<CutReport, 'othersLag'>;
   try {
     const open = (from: string, to: string): boolean => isolation.pair(from, to).kind === 'open';
     running.push(await startPulse(stage.urls, lag, open));
@@ -74,13 +75,12 @@ export async function playScenario(
     refused: ledger.refused,
     increments: ledger.increments,
     inserts: ledger.inserts,
-    lag: lag.total(),
-    pairs: REGIONS.flatMap((from) =>
-      REGIONS.filter((to) => to !== from).map((to) => {
-        return { from, to, latencyMs: latencyMs(from, to), lag: lag.figures(from, to) };
-      }),
-    ),
-    cut,
+    lag: lag.total(pairsOf(REGIONS), (at) => isolation.isSteady(at)),
+    pairs: pairsOf(REGIONS).map((pair) => {
+      const figures = lag.total([pair], (at) => isolation.isSteady(at));
+      return { ...pair, latencyMs: latencyMs(pair.from, pair.to), lag: figures };
+    }),
+    cut: { ...cut, othersLag: lag.total(pairsOf(others), (at) => isolation.isDuringCut(at)) },
     torn: tornLooks(observer),
   };
 }
@@ -95,7 +95,7 @@ interface Writing {
 }
 
 /** Together, cut, healed. */
-async function write(writing: Writing): Promise<CutReport> {
+async function write(writing: Writing): Promise<Omit<CutReport, 'othersLag'>> {
   const { stage, steps, ledger, isolation, seconds, signal } = writing;
   const pause = (ms: number): Promise<void> => sleep(ms, undefined, { signal });
   const togetherMs = seconds * 400;
@@ -144,6 +144,10 @@ async function contentBefore({ urls }: Stage): Promise<ShopContent> {
   } finally {
     await client.end();
   }
+}
+
+function pairsOf(regions: readonly string[]): readonly Pair[] {
+  return regions.flatMap((from) => regions.filter((to) => to !== from).map((to) => ({ from, to })));
 }
 
 function tornLooks({ looks, torn }: Observer): DemoReport['torn'] {

@@ -42,7 +42,7 @@ export async function openStage(steps: StepList, signal: AbortSignal): Promise<S
           // Three servers share this machine's memory and disk with the applications.
           postgresSettings: { shared_buffers: '64MB', max_wal_size: '512MB' },
         }),
-      () => '3 PostgreSQL, 3 nats-servers, 6 links of 40, 70 and 90 ms',
+      () => '3 PostgreSQL, 3 nats-servers, links of 40 to 90 ms',
     );
     closing.push(() => cluster.stop());
     signal.throwIfAborted();

@@ -4,6 +4,7 @@ import { isClean } from '#deploy/demo/audit.ts';
 import type { Audit } from '#deploy/demo/audit.ts';
 import { conflictSentences } from '#deploy/demo/conflict-sentences.ts';
 import type { DemoReport } from '#deploy/demo/demo-report.ts';
+import type { LagFigures } from '#deploy/demo/lag-recorder.ts';
 import type { Paint } from '#deploy/demo/paint.ts';
 
 const TITLE_WIDTH = 15;
@@ -85,15 +86,23 @@ function lagText({ lag, pairs }: DemoReport): string {
   if (lag === null) return 'not measured';
   const latencies = pairs.map(({ latencyMs }) => latencyMs);
   const links = `${Math.min(...latencies)}–${Math.max(...latencies)} ms`;
-  return `p50 ${formatMs(lag.p50)}, p99 ${formatMs(lag.p99)} commit to visible, plus the links' ${links}`;
+  return `${lagOf(lag)}, and ${links} of the links on top`;
+}
+
+function lagOf({ p50, p99 }: LagFigures): string {
+  return `p50 ${formatMs(p50)}, p99 ${formatMs(p99)}`;
 }
 
 function cutLines({ cut }: DemoReport): readonly Line[] {
   if (cut === null) return [];
-  const alone = `alone for ${formatMs(cut.cutMs)}, wrote ${formatCount(cut.commitsAlone)} transactions;`;
+  const alone = `${formatMs(cut.cutMs)}, wrote ${formatCount(cut.commitsAlone)} on its own;`;
   const back =
     cut.caughtUpMs === null ? 'NOT caught up' : `all caught up ${formatMs(cut.caughtUpMs)}`;
-  return [[`${cut.region} cut off`, cut.caughtUpMs !== null, `${alone} ${back} after healing`]];
+  const meanwhile = cut.othersLag === null ? 'nothing came through' : lagOf(cut.othersLag);
+  return [
+    [`${cut.region} cut off`, cut.caughtUpMs !== null, `${alone} ${back} after healing`],
+    ['  the others', cut.othersLag !== null, `lag meanwhile ${meanwhile}`],
+  ];
 }
 
 function examples(report: DemoReport, paint: Paint): readonly string[] {
@@ -128,7 +137,7 @@ function verdict({ ok, converged, regions, elapsedMs }: DemoReport, paint: Paint
   const names = `${regions.slice(0, -1).join(', ')} and ${regions.at(-1) ?? ''}`;
   if (ok) {
     const text = `CONVERGED: ${names} hold the same rows, and nothing was lost.`;
-    return `  ${paint.good(paint.bold(text))} ${paint.dim(`(${formatMs(elapsedMs)} in all)`)}`;
+    return `  ${paint.good(paint.bold(text))} ${paint.dim(`(${formatMs(elapsedMs)})`)}`;
   }
   const text = converged ? 'CONVERGED, but see above.' : 'NOT CONVERGED: see above.';
   return `  ${paint.bad(paint.bold(text))}`;

@@ -10,6 +10,8 @@ import { openStage } from '#deploy/demo/stage.ts';
 import type { Stage } from '#deploy/demo/stage.ts';
 import { summaryPage } from '#deploy/demo/summary-page.ts';
 
+const HEADLINE =
+  '\nThree regions, each with its own PostgreSQL, all of them written to at once.\n\n';
 const SECONDS = { default: 35, minimum: 4, maximum: 600 };
 
 export const demo: Command = {
@@ -47,6 +49,7 @@ ${EXIT_CODES_HELP}
     }
     const start = performance.now();
     const display = displayOf(io, values.json === true);
+    if (values.json !== true) io.out(HEADLINE);
     const steps = demoSteps();
     const view = new LiveView(display, steps);
     let stage: Stage | undefined;

@@ -19,7 +19,9 @@ test('lag is from commit to visible less the link, for every beat once', () => {
   expect(lag.seenUntil('eu', 'us')).toBe(1_050);
   lag.visible('eu', 'us', 3, 1_145, true);
   expect(lag.figures('eu', 'us', 1_140)).toEqual({ p50: 5, p99: 5, samples: 1 });
-  expect(lag.total()?.samples).toBe(3);
+  const pairs = [{ from: 'eu', to: 'us' }];
+  expect(lag.total(pairs, () => true)?.samples).toBe(3);
+  expect(lag.total(pairs, (committedAt) => committedAt > 1_000)?.samples).toBe(2);
   expect(lag.figures('us', 'eu')).toBeNull();
 });
 
@@ -49,4 +51,9 @@ test('a healed region has caught up when every pair shows a commit from after th
   lag.visible('ap', 'eu', 2, 150, false);
   expect(isolation.check(150)).toBe(true);
   expect(isolation.caughtUpMs).toBe(50);
+  // In flight, alone, behind a backlog: none of these says how fast it is when all is well.
+  const moments = [-406, 90, 97, 120, 149, 151];
+  const steady = moments.filter((at) => isolation.isSteady(at));
+  expect(steady).toEqual([-406, 151]);
+  expect([90, 97, 120].map((at) => isolation.isDuringCut(at))).toEqual([false, true, false]);
 });
