@@ -9,7 +9,6 @@ const regions = withRegions({
     CREATE TABLE tallies (id int PRIMARY KEY, n int NOT NULL DEFAULT 0);
     INSERT INTO tallies SELECT g FROM generate_series(1, 5) g;`,
   columns: { 'public.tallies.n': 'counter' },
-  replication: { fenceTimeoutMs: 20_000 },
 });
 afterEach(async () => regions().letGo());
 
