@@ -27,7 +27,7 @@ const WRITERS = { perRegion: 2, rate: 40 };
 
 export function demoSteps(): StepList {
   return new StepList([
-    ['servers', 'starting 3 PostgreSQL and 3 nats-servers, and slow links between'],
+    ['servers', '3 PostgreSQL, 3 nats-servers, slow links between'],
     ['shop', 'loading a shop of 6 tables into every region'],
     ['replicators', 'one per region'],
     ['together', 'all regions write the same rows, in plain SQL'],

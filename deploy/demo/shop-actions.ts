@@ -136,7 +136,7 @@ async function writeNote(session: ShopSession): Promise<readonly Fact[]> {
 
 async function editNote({ client, region }: ShopSession): Promise<readonly Fact[]> {
   await client.query(`UPDATE notes SET body = $1, stars = $2 WHERE id = ${SOME_NOTE}`, [
-    `${oneOf(OPINIONS)}, thinks ${region} (${randomInt(1_000)})`,
+    `${oneOf(OPINIONS)} (${region} ${randomInt(1_000)})`,
     1 + randomInt(5),
     randomInt(30),
   ]);

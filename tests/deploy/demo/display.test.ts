@@ -4,7 +4,8 @@ import { choose, conflictSentences } from '#deploy/demo/conflict-sentences.ts';
 import type { RecordedConflict } from '#deploy/demo/conflict-sentences.ts';
 import { blockDisplay, lineDisplay, terminalOf } from '#deploy/demo/display.ts';
 import { COLOURED, PLAIN } from '#deploy/demo/paint.ts';
-import { progressBlock } from '#deploy/demo/progress-block.ts';
+import { progressBlock, stepLine } from '#deploy/demo/progress-block.ts';
+import { demoSteps } from '#deploy/demo/scenario.ts';
 import type { PairProgress, Progress } from '#deploy/demo/progress.ts';
 
 const NAMES = ['eu', 'us', 'ap'];
@@ -42,6 +43,16 @@ test('the block fits 80 columns and 24 rows, coloured or not', () => {
   expect(plain).toEqual(uncoloured.map((line) => line.trimEnd()));
   expect(plain.join('\n')).toContain('━━━━━━━━━━━━━━━━━━━━━━━━ 4 of 8 s');
   expect(plain.join('\n')).toContain('cut for 7 s');
+});
+
+test('every step fits the line, with its time', () => {
+  for (const step of demoSteps().steps()) {
+    const line = stepLine(
+      { ...step, state: { kind: 'doing', elapsedMs: 12_345, totalMs: null } },
+      PLAIN,
+    );
+    expect(line.length).toBeLessThanOrEqual(80);
+  }
 });
 
 test('only a living terminal gets the block, and NO_COLOR is obeyed', () => {
