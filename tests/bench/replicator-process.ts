@@ -103,6 +103,7 @@ export class ReplicatorProcess {
     while (performance.now() < deadline) {
       const status = await this.status().catch(() => null);
       if (status !== null && holds(status)) return;
+      if (this.#child === null) return this.broken;
       await sleep(POLL_MS);
     }
     throw new Error(this.#lastWords(`was waited for ${what} for ${timeoutMs / 1000} s`));
