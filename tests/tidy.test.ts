@@ -32,8 +32,7 @@ const FILE_LINES_MAX = 500;
 const FUNCTION_LINES_MAX = 60;
 /** Functions that are longer, and how long. They may only become shorter. */
 const LONG_FUNCTIONS: Readonly<Record<string, number>> = {
-  // Wiring and a list of metrics: one statement after the other, nothing to decide.
-  'replicator/engine/region/pipeline.ts assemble': 83,
+  // A list of metrics: one statement after the other, nothing to decide.
   'replicator/metrics.ts metricsText': 65,
 };
 
@@ -92,7 +91,7 @@ const PACKAGES: Readonly<Record<string, readonly string[]>> = {
   '@nats-io/transport-node': ['replicator/nats/', 'tests/'],
   effect: ['replicator/config/'],
   'fast-check': ['tests/'],
-  msgpackr: ['replicator/engine/log/', 'replicator/engine/index/'],
+  msgpackr: ['replicator/engine/log/', 'replicator/engine/index/', 'tests/'],
   pg: ['replicator/pg/', 'deploy/', 'tests/'],
   'pg-logical-replication': ['replicator/pg/replication-socket.ts'],
   pino: ['replicator/system-ports.ts'],
