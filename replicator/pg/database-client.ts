@@ -68,6 +68,12 @@ export class DatabaseClient {
     return client;
   }
 
+  /** The server process that serves it. */
+  get processId(): number {
+    const { processID } = this.#client as pg.Client & { readonly processID?: number | null };
+    return processID ?? 0;
+  }
+
   /** What broke the connection, or undefined while it works. */
   get lost(): unknown {
     return this.#lost;

@@ -20,6 +20,7 @@ const BY_SQL_STATE: Readonly<Record<string, Decision>> = {
   '55P03': LOCK, // lock_not_available
   '40P01': LOCK, // deadlock_detected
   '40001': LOCK, // serialization_failure
+  '57014': LOCK, // query_canceled: by our own watch over lock waits (lock-watch.ts), or by an operator
   '42501': NO_PRIVILEGE, // insufficient_privilege
   '57P01': UNREACHABLE, // admin_shutdown
   '57P02': UNREACHABLE, // crash_shutdown

@@ -71,6 +71,7 @@ export class PgDatabase implements Database {
       catalogue: this.#catalogue,
       serverVersion: this.facts.serverVersion,
       origin: originName(this.#options.cluster),
+      cancelLockWait: kind === 'apply' ? () => this.#cancelLockWait(client.processId) : null,
     });
   }
 
@@ -104,6 +105,16 @@ export class PgDatabase implements Database {
       if (attempt >= ORIGIN_ATTEMPTS_MAX) throw busy;
       await sleep(ORIGIN_RETRY_MS);
     }
+  }
+
+  async #cancelLockWait(processId: number): Promise<void> {
+    await this.#askCatalogue(
+      prepared(
+        'SELECT pg_cancel_backend(pid) FROM pg_stat_activity ' +
+          "WHERE pid = $1::int AND wait_event_type = 'Lock'",
+        [`${processId}`],
+      ),
+    );
   }
 
   /** Asks once more on a new connection: an idle one shows only when it is used that it broke. */

@@ -5,6 +5,8 @@ import type { Statement, StatementResult } from '#replicator/engine/statement.ts
 import type { Catalogue } from './table-catalogue.ts';
 import type { DatabaseClient } from './database-client.ts';
 import { connectionClosed, databaseError } from './database-error.ts';
+import { watchingLocks } from './lock-watch.ts';
+import type { LockWaitCancel } from './lock-watch.ts';
 import { SessionState } from './session-state.ts';
 import type { Answer, Rendered } from './sql-query.ts';
 import { renderStatement } from './sql-render.ts';
@@ -16,6 +18,8 @@ export interface SessionOptions {
   readonly catalogue: Catalogue;
   readonly serverVersion: number;
   readonly origin: string;
+  /** Null for sessions that wait for no row lock. */
+  readonly cancelLockWait: LockWaitCancel | null;
 }
 
 type Outcome =
@@ -90,7 +94,10 @@ export class PgSession implements DatabaseSession {
       if (cause instanceof EverywriteError) return { kind: 'failed', error: cause };
       throw cause;
     }
-    const settled = await this.#options.client.send(rendered.flatMap(({ queries }) => queries));
+    const { client, cancelLockWait } = this.#options;
+    const sent = client.send(rendered.flatMap(({ queries }) => queries));
+    const settled =
+      cancelLockWait === null ? await sent : await watchingLocks(cancelLockWait, sent);
     const failure = settled.find((answer) => answer.status === 'rejected');
     if (failure !== undefined) return { kind: 'failed', error: this.#understand(failure.reason) };
     const answers = settled.flatMap((a) => (a.status === 'fulfilled' ? [a.value] : []));

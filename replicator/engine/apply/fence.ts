@@ -13,6 +13,7 @@ export class Fence {
   readonly #random: Random;
   readonly #timers: Timers;
   readonly #waiting = new Map<string, () => void>();
+  readonly #ended = new AbortController();
   passed = 0;
 
   constructor(
@@ -33,6 +34,11 @@ export class Fence {
     resolve?.();
   }
 
+  /** The pipeline ends: no mark will be met any more, and nobody waits for one with locks in hand. */
+  end(): void {
+    this.#ended.abort();
+  }
+
   /**
    * Rejects when this session broke. A server that crashed took every session with it, so a session
    * opened before an answer of this one belongs to the same incarnation (hazards T3).
@@ -51,9 +57,13 @@ export class Fence {
       { kind: 'emitMark', prefix: 'everywrite:mark', content: token },
     ]);
     const over = new AbortController();
+    const end = (): void => over.abort();
+    this.#ended.signal.addEventListener('abort', end);
+    if (this.#ended.signal.aborted) end();
     const timeout = this.#timers.sleep(timeoutMs, over.signal).then(() => 'timeout' as const);
     const outcome = await Promise.race([met, timeout]);
     over.abort();
+    this.#ended.signal.removeEventListener('abort', end);
     if (outcome === 'timeout' && this.#waiting.delete(token)) throw fenceTimeout(timeoutMs);
     if (snapshot?.kind === 'snapshot') this.#versions.raise(snapshot.snapshot.xmin);
     this.passed++;

@@ -88,7 +88,12 @@ export class Inbox {
    * Whole transactions in causal order, up to `maxRows` operations, from the given origins. `applied`
    * includes this region's own captured sequence: what a peer saw of us, we must have folded.
    */
-  select(applied: VersionVector, origins: readonly RegionId[], maxRows: number): Selection {
+  select(
+    applied: VersionVector,
+    origins: readonly RegionId[],
+    maxRows: number,
+    wholeUpTo: (origin: RegionId) => number,
+  ): Selection {
     const vector = new Map(applied);
     const taken = new Map<RegionId, number>();
     const transactions: ChangeTransaction[] = [];
@@ -113,7 +118,8 @@ export class Inbox {
             if (sequence > have) {
               if (sequence > have + 1 || !ready(vector, deps)) break;
               if (item.piece.part > 0) {
-                if (rows === 0) large = region;
+                // Its last piece may never come: begun too early it would hold everything up.
+                if (rows === 0 && sequence <= wholeUpTo(region)) large = region;
                 break;
               }
               // A transaction larger than the limit goes alone.

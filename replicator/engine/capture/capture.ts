@@ -4,6 +4,7 @@ import type { Hlc } from '#core/hlc.ts';
 import type { Lsn } from '#core/lsn.ts';
 import { epochOf, regionOf } from '#core/region.ts';
 import type { ReplicaId } from '#core/region.ts';
+import { relationId } from '#core/relation.ts';
 import type { CaptureSettings } from '#core/settings.ts';
 import { WHOLE } from '#core/transaction.ts';
 import type { ChangeTransaction, Piece, RowOp, TransactionHeader } from '#core/transaction.ts';
@@ -142,7 +143,13 @@ export class Capture {
     const open = must(this.#open, 'truncate outside a transaction');
     const target = this.#target(oid);
     if (target.kind !== 'user' || open.marker !== null) return;
-    add(open, { kind: 'truncate', relation: target.relation });
+    const { relation } = target;
+    // Nobody saw what the transaction wrote before it emptied the table. Logged, it would be merged as
+    // a write of columns beside a row that TRUNCATE spares, and only by those who fold it in its place.
+    const others = open.ops.filter((op) => relationId(op.relation) !== relationId(relation));
+    open.ops = others;
+    open.bytes = others.reduce((bytes, op) => bytes + operationBytes(op), 0);
+    add(open, { kind: 'truncate', relation });
   }
 
   #commit(endLsn: Lsn): CaptureEvent | null {

@@ -38,7 +38,10 @@ export class Copier {
   readonly #copy: LogStream;
   readonly #ports: CopierPorts;
   readonly #floor: number;
+  /** Called when more is whole in the copy. */
+  onWhole: () => void = () => undefined;
   #position = 0;
+  #wholeUpTo = 0;
 
   constructor(
     origin: RegionId,
@@ -55,6 +58,11 @@ export class Copier {
     this.#stores = stores;
     this.#copy = copy;
     this.#ports = ports;
+  }
+
+  /** The last sequence of which every piece is in the copy. */
+  get wholeUpTo(): number {
+    return this.#wholeUpTo;
   }
 
   async run(signal: AbortSignal): Promise<void> {
@@ -74,7 +82,16 @@ export class Copier {
   async refresh(): Promise<void> {
     const last = await this.#copy.lastEntry();
     this.#position = last?.position ?? 0;
-    this.status.last = last === null ? null : decodeFrame(last.frame).header;
+    this.#stored(last === null ? null : decodeFrame(last.frame).header);
+  }
+
+  #stored(header: FrameHeader | null): void {
+    this.status.last = header;
+    if (header === null) return;
+    const whole = header.lastPart ? header.lastSequence : header.lastSequence - 1;
+    if (whole <= this.#wholeUpTo) return;
+    this.#wholeUpTo = whole;
+    this.onWhole();
   }
 
   /** Copies what one peer has beyond the copy's end, and stops there. Returns the frames copied. */
@@ -161,7 +178,7 @@ export class Copier {
       if (outcome.status === 'rejected') throw outcome.reason;
       this.#position++;
       this.status.copiedBytes += fresh[at]?.frame.length ?? 0;
-      this.status.last = fresh[at]?.header ?? null;
+      this.#stored(fresh[at]?.header ?? null);
     }
     return fresh.length;
   }

@@ -125,6 +125,8 @@ async function assemble(
   const inbox = new Inbox(others(options), options.maxInboxBytes);
   const conflicts = new ConflictBuffer();
   const context = applyContext(ports, options, footing, opened, conflicts);
+  const copiers = copiersOf(ports, options, footing, copies);
+  for (const copier of copiers.values()) copier.onWhole = () => inbox.arrived.raise();
   const applier = new Applier(
     context,
     ports.database,
@@ -132,7 +134,12 @@ async function assemble(
     matrix,
     ports,
     { generation: state.generation, vector: applied, hlc: state.hlc as Hlc },
-    { own: replica, origins: others(options), maxBatchRows: options.maxBatchRows },
+    {
+      own: replica,
+      origins: others(options),
+      maxBatchRows: options.maxBatchRows,
+      wholeUpTo: (origin) => copiers.get(origin)?.wholeUpTo ?? 0,
+    },
     conflicts,
   );
   const { index, spill, quarantine, fence } = context;
@@ -153,7 +160,7 @@ async function assemble(
     applier,
     publisher: publisherOf(ports, options, footing, opened, matrix),
     capture: new Capture(footing.capture),
-    copiers: copiersOf(ports, options, footing, copies),
+    copiers,
     copies,
     own,
     progress: new Progress(),
@@ -259,7 +266,10 @@ class RunningPipeline implements Pipeline {
       }),
     ];
     // The slot's stream blocks on the socket: closing it ends the capture loop.
-    stop.signal.addEventListener('abort', () => void this.#parts.footing.stream.close());
+    stop.signal.addEventListener('abort', () => {
+      void this.#parts.footing.stream.close();
+      this.#parts.fence.end();
+    });
     try {
       await Promise.all(loops);
     } catch (error) {
