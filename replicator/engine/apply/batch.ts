@@ -24,6 +24,11 @@ export interface Batch {
   readonly conflicts: ConflictBuffer;
 }
 
+interface Late {
+  readonly conflicts: ConflictBuffer;
+  readonly recorded: readonly ConflictRow[];
+}
+
 /** Folds the batch over a view of the index; the index itself is untouched until `settleBatch`. */
 export function planBatch(
   index: UnstableIndex,
@@ -51,13 +56,10 @@ export function planBatch(
 }
 
 /** The batch is committed: its folds become the index's, and rows that moved meanwhile are dirty. */
-export function settleBatch(
-  index: UnstableIndex,
-  batch: Batch,
-  late: { readonly conflicts: ConflictBuffer; readonly recorded: readonly ConflictRow[] },
-): void {
+export function settleBatch(index: UnstableIndex, batch: Batch, late: Late): void {
+  const context = { ...late, truncates: batch.truncates.length > 0 };
   for (const table of batch.tables.values()) {
-    for (const planned of table.values()) settleKey(index, planned, late);
+    for (const planned of table.values()) settleKey(index, planned, context);
   }
 }
 
@@ -73,13 +75,15 @@ export function replan(index: UnstableIndex, planned: PlannedKey, sink: Conflict
 function settleKey(
   index: UnstableIndex,
   planned: PlannedKey,
-  late: { readonly conflicts: ConflictBuffer; readonly recorded: readonly ConflictRow[] },
+  late: Late & { readonly truncates: boolean },
 ): void {
   const { relation, key, ops } = planned;
   if (ops.length === 0) return;
   const id = relationId(relation);
   const now = index.slot(id, key);
-  const moved = now !== planned.base || (now?.changes ?? 0) !== planned.baseChanges;
+  // Without a slot the row starts from its table's ground, which an own TRUNCATE changes.
+  const grounded = now !== undefined || index.state(id, key) === planned.before;
+  const moved = now !== planned.base || (now?.changes ?? 0) !== planned.baseChanges || !grounded;
   const [first] = ops;
   if (!moved && planned.isBlank && first !== undefined && index.isBlank(id)) {
     index.settleFirst(relation, key, first);
@@ -95,9 +99,8 @@ function settleKey(
   index.settle(relation, key, headers, state);
   // An own write was captured between the decision and the commit: the decision did not know it.
   const ownFolds = now?.ownFolds ?? 0;
-  if (now !== undefined && (now !== planned.base || ownFolds !== planned.baseOwnFolds)) {
-    index.markDirty({ relation, key });
-  }
+  const unknown = now !== planned.base || ownFolds !== planned.baseOwnFolds;
+  if (now === undefined ? !late.truncates : unknown) index.markDirty({ relation, key });
 }
 
 function plan(
