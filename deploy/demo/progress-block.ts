@@ -92,8 +92,9 @@ function lagCell({ link, latencyMs }: PairProgress, paint: Paint): string {
   }
 }
 
-/** One decimal while that says something. */
+/** One decimal while that says something; seconds where milliseconds say too much. */
 export function lagNumber(ms: number): string {
+  if (ms >= 9_999.5) return `${whole(ms)} s`;
   return ms < 10 ? ms.toFixed(1) : ms.toFixed(0);
 }
 
