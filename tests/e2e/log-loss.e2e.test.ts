@@ -2,6 +2,7 @@ import { cp, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { expect, test } from 'vitest';
+import type { RegionStatus } from '#replicator/engine/region/status.ts';
 import { expectLedgerKept } from '#tests/support/chaos-audit.ts';
 import { withCluster } from '#tests/support/chaos-cluster.ts';
 import { expectConverged } from '#tests/support/chaos-compare.ts';
@@ -78,7 +79,8 @@ test('a region whose log is wiped while nobody can help says so, and goes on onc
   await nats.kill();
   await rm(join(nats.storeDir, 'jetstream'), { recursive: true });
   await nats.start();
-  const refused = await replicator.until('refusing', ({ error }) => error !== null, 30_000);
+  const lost = ({ error }: RegionStatus): boolean => error?.code === 'LOG_TAIL_LOST';
+  const refused = await replicator.until('refusing', lost, 30_000);
   expect(refused.error?.code).toBe('LOG_TAIL_LOST');
   await cluster.query('ap', "INSERT INTO receipts (id) VALUES ('written without a log')");
   cluster.healAll();

@@ -1,4 +1,4 @@
-import { formatVector, sequenceOf } from '#core/version-vector.ts';
+import { EMPTY_VECTOR, formatVector, sequenceOf } from '#core/version-vector.ts';
 import type { VersionVector } from '#core/version-vector.ts';
 import { regionOf } from '#core/region.ts';
 import { vectorFenced } from '#replicator/engine/apply/apply-transaction.ts';
@@ -21,7 +21,9 @@ export class Housekeeping {
   readonly #parts: PipelineParts;
   readonly #control: DatabaseSession;
   #expected: Checkpoint;
-  #savedVector: VersionVector;
+  #trimBelow: VersionVector;
+  /** Saved and not yet old enough to trim by; a few per minute. */
+  readonly #checkpoints: { readonly atMs: number; readonly foldFrom: VersionVector }[] = [];
   #lastHeartbeatMs = -Infinity;
   #lastCheckpointMs = 0;
   #lastTrimMs = 0;
@@ -39,7 +41,7 @@ export class Housekeeping {
     this.#control = control;
     const { stable, foldFrom } = parts.footing.state;
     this.#expected = { stable, foldFrom };
-    this.#savedVector = parts.footing.foldFrom;
+    this.#trimBelow = EMPTY_VECTOR;
   }
 
   async run(signal: AbortSignal): Promise<void> {
@@ -78,7 +80,22 @@ export class Housekeeping {
     // A replicator that wakes after a takeover would set it back to what the log no longer holds.
     if (saved?.kind !== 'count' || saved.count !== 1) throw vectorFenced();
     this.#expected = next;
-    this.#savedVector = foldFrom;
+    this.#keep(foldFrom);
+  }
+
+  /**
+   * What was saved long enough ago. A member whose log forgets what it had acknowledged is behind by no
+   * more than that, and finds here what its rebuild needs (log-loss.e2e.test.ts).
+   */
+  #keep(foldFrom: VersionVector): void {
+    const now = this.#ports.clock.monotonicMs();
+    this.#checkpoints.push({ atMs: now, foldFrom });
+    const due = now - this.#options.logTrailMs;
+    for (let next = this.#checkpoints[0]; next !== undefined; next = this.#checkpoints[0]) {
+      if (next.atMs > due) break;
+      this.#trimBelow = next.foldFrom;
+      this.#checkpoints.shift();
+    }
   }
 
   /** Only below the saved checkpoint: a rebuild begins there. The last entry always stays. */
@@ -89,12 +106,12 @@ export class Housekeeping {
   }
 
   async #trimStream(origin: string, stream: LogStream): Promise<void> {
-    const replica = [...this.#savedVector.keys()].findLast((r) => regionOf(r) === origin);
+    const replica = [...this.#trimBelow.keys()].findLast((r) => regionOf(r) === origin);
     if (replica === undefined) return;
     const { first, last } = await stream.bounds();
     const position = Math.min(
       last,
-      await positionAfter(stream, sequenceOf(this.#savedVector, replica)),
+      await positionAfter(stream, sequenceOf(this.#trimBelow, replica)),
     );
     if (position > first) await stream.trim(position);
   }

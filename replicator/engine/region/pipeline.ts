@@ -27,6 +27,7 @@ import { readCopy } from '#replicator/engine/log/copy-reader.ts';
 import { ownTransactionRecord } from '#replicator/engine/log/framing.ts';
 import { Publisher } from '#replicator/engine/log/publisher.ts';
 import { PgoutputDecoder } from '#replicator/engine/pgoutput/decode.ts';
+import { completeCopies } from '#replicator/engine/region/complete-copies.ts';
 import { Housekeeping } from '#replicator/engine/region/housekeeping.ts';
 import { loadQuarantine } from '#replicator/engine/region/load-quarantine.ts';
 import { pipelineStatus } from '#replicator/engine/region/pipeline-status.ts';
@@ -145,6 +146,12 @@ async function assemble(
   const { index, spill, quarantine, fence } = context;
   const streams = new Map([[options.region, own], ...copies]);
   const sources = { own: replica, streams, foldFrom, stable, applied };
+  const reach = [...copiers].map(([origin, copier]) => ({
+    origin,
+    copier,
+    applied: sequenceOf(applied, replicaOf(applied, origin)),
+  }));
+  await completeCopies(ports, others(options), reach, signal);
   await spill.reset();
   await loadQuarantine(opened.control, quarantine, footing.capture.settings);
   await rebuildIndex(index, { spill, quarantine }, sources, conflicts, signal);
@@ -214,13 +221,13 @@ function publisherOf(
 function copiersOf(
   ports: RegionPorts,
   options: RegionOptions,
-  { applied }: Footing,
+  { foldFrom }: Footing,
   copies: ReadonlyMap<RegionId, LogStream>,
 ): ReadonlyMap<RegionId, Copier> {
   const copiers = new Map<RegionId, Copier>();
   for (const [origin, copy] of copies) {
     const relays = others(options).filter((other) => other !== origin);
-    const floor = sequenceOf(applied, replicaOf(applied, origin));
+    const floor = sequenceOf(foldFrom, replicaOf(foldFrom, origin));
     copiers.set(origin, new Copier(origin, relays, ports.logs, copy, ports, floor));
   }
   return copiers;

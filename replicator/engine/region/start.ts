@@ -155,7 +155,8 @@ async function adoptTail(
   signal: AbortSignal,
 ): Promise<void> {
   const replica = replicaId(options.region, state.epoch);
-  const announced = sequenceOf(parseVector(state.vector), replica);
+  // Below it a rebuild needs nothing; peers keep what is above for longer than a log can forget.
+  const floor = sequenceOf(parseVector(state.foldFrom), replica);
   const peers = options.members.filter((member) => member !== options.region);
   const asked = await Promise.all(
     peers.map((peer) => askPeer(ports, options.region, peer, signal)),
@@ -168,7 +169,7 @@ async function adoptTail(
     const end = (): void => turn.abort();
     signal.addEventListener('abort', end);
     try {
-      const copier = new Copier(options.region, [], ports.logs, own, ports, announced);
+      const copier = new Copier(options.region, [], ports.logs, own, ports, floor);
       await copier.refresh();
       const copied = await copier.catchUpFrom(stream, turn.signal);
       if (copied > 0)
