@@ -77,7 +77,10 @@ export function playRegions(
     );
     const key = keyOf(draw.key);
     const view = [...known, { ...me.open.header, ops: me.open.ops }];
-    me.open.ops.push(...write(rowIn(view, key, stable), key, draw));
+    const ops = write(rowIn(view, key, stable), key, draw);
+    // As capture does: what a transaction wrote before it truncated the table was never there.
+    if (ops.some(({ kind }) => kind === 'truncate')) me.open.ops.length = 0;
+    me.open.ops.push(...ops);
     if (!draw.more) commit(me, history);
   }
   for (const writer of writers) commit(writer, history);
