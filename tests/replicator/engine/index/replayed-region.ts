@@ -35,6 +35,7 @@ const SHAPE: Relation = {
 };
 const LOCAL: LocalRelation = { relation: SHAPE, columns: NAMES, uniqueColumns: new Set() };
 const PROGRESS = { vector: EMPTY_VECTOR, hlc: 0 as Hlc };
+const GUARD = { horizonXid: null, ownXids: [] };
 
 interface StoredRow {
   /** In the order of NAMES. */
@@ -87,7 +88,7 @@ export class ReplayedRegion {
     const emptied = transactions.some(({ ops }) => ops.some((op) => op.kind === 'truncate'));
     const dirty = emptied ? [] : index.dirtyKeys(100);
     const conflicts = new ConflictBuffer();
-    const batch = planBatch(index, transactions, dirty, PROGRESS, conflicts);
+    const batch = planBatch(index, transactions, dirty, PROGRESS, conflicts, GUARD);
     if (emptied) this.#fence();
     for (const { by, op } of batch.truncates) this.#empty(by, op);
     const plans = [...(batch.tables.get(ID)?.values() ?? [])];
