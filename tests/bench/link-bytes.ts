@@ -7,6 +7,7 @@ import { measureLag, nextMark, untilVisible, writeProbe } from './probe.ts';
 import { insertBulk, updateAccounts } from './workload.ts';
 
 const SLOW_PER_SECOND = 200;
+const SLOW_SECONDS = 3;
 const BULK_ROWS_PER_TRANSACTION = 1_000;
 
 interface Bytes {
@@ -19,33 +20,41 @@ interface Bytes {
 export const LINK_BYTES: Part = {
   name: 'link',
   run: async (bench) => {
-    const bytes = await alternate(bench, async (pair) => {
+    const results = await alternate(bench, async (pair) => {
       await pair.countLink('on');
       const counted = await measure(bench, pair);
       await pair.countLink('off');
       await requireEqualRows(pair);
+      const { slow, updates, inserts } = counted;
+      const bytes = [slow, updates, inserts].map((of) => of.toFixed(1)).join(', ');
+      bench.progress(`link, ${pair.name}: ${bytes} bytes per row`);
       return counted;
     });
     const part = 'link';
     return [
-      figure({ part, name: 'update at 200 tx/s', unit: 'B/row', ...each(bytes, (of) => of.slow) }),
+      figure({
+        part,
+        name: 'update at 200 tx/s',
+        unit: 'B/row',
+        ...each(results, (of) => of.slow),
+      }),
       figure({
         part,
         name: 'update in a burst',
         unit: 'B/row',
-        ...each(bytes, (of) => of.updates),
+        ...each(results, (of) => of.updates),
       }),
-      figure({ part, name: 'bulk insert', unit: 'B/row', ...each(bytes, (of) => of.inserts) }),
+      figure({ part, name: 'bulk insert', unit: 'B/row', ...each(results, (of) => of.inserts) }),
     ];
   },
 };
 
 async function measure(bench: Bench, pair: Pair): Promise<Bytes> {
-  const { linkRows, lagSeconds } = bench.options.sizes;
+  const { linkRows } = bench.options.sizes;
   await settle(pair);
   const start = pair.linkBytes();
-  await measureLag(pair.origin.control, pair.target.control, SLOW_PER_SECOND, lagSeconds);
-  const slow = (pair.linkBytes() - start) / (SLOW_PER_SECOND * lagSeconds);
+  await measureLag(pair.origin.control, pair.target.control, SLOW_PER_SECOND, SLOW_SECONDS);
+  const slow = (pair.linkBytes() - start) / (SLOW_PER_SECOND * SLOW_SECONDS);
   const transactions = linkRows / BULK_ROWS_PER_TRANSACTION;
   return {
     slow,
@@ -56,7 +65,10 @@ async function measure(bench: Bench, pair: Pair): Promise<Bytes> {
 
 async function perRow(pair: Pair, statement: string, rows: number): Promise<number> {
   const before = pair.linkBytes();
-  await pair.origin.control.query(statement);
+  const { control } = pair.origin;
+  await control.query('SET synchronous_commit = off');
+  await control.query(statement);
+  await control.query('RESET synchronous_commit');
   await settle(pair);
   return (pair.linkBytes() - before) / rows;
 }

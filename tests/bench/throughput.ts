@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { runsOf } from './bench.ts';
 import type { Bench, Part } from './bench.ts';
-import { describeCpu, startCpuCount } from './cpu.ts';
+import { cpuPerRow, describeCpu, limitOf, startCpuCount } from './cpu.ts';
 import type { CpuUse } from './cpu.ts';
 import { figure } from './figure.ts';
 import type { Figure } from './figure.ts';
@@ -17,7 +17,6 @@ interface Measured {
   readonly walBytes: number;
   /** How far behind the other node was when the load ended. */
   readonly behindMs: number;
-  readonly linkBytes: number;
   readonly transactions: number;
   readonly cpu: CpuUse | null;
 }
@@ -77,6 +76,7 @@ function figures(
       unit: 'ms',
       ...both(({ behindMs }) => behindMs),
     }),
+    figure({ part, name: 'CPU of replication', unit: 'µs/tx', ...both(cpuPerTransaction) }),
     figure({ part, name: 'WAL per transaction', unit: 'B', ...both(perTransaction) }),
   ];
 }
@@ -85,28 +85,31 @@ function perTransaction({ walBytes, transactions }: Measured): number {
   return walBytes / transactions;
 }
 
+/** The load's own processes come and go between the readings, so they are not in it. */
+function cpuPerTransaction({ cpu, transactions }: Measured): number {
+  return cpu === null ? 0 : cpuPerRow(cpu, transactions);
+}
+
 function cores(name: string, measured: Measured | undefined): readonly string[] {
   if (measured?.cpu === null || measured === undefined) return [];
-  return [`cores used by ${name}: ${describeCpu(measured.cpu)}`];
+  return [`cores used by ${name}: ${describeCpu(measured.cpu)}`, `  ${limitOf(measured.cpu)}`];
 }
 
 async function measurePair(bench: Bench, pair: Pair): Promise<Measured> {
   await vacuum(pair);
   await sleep(SETTLE_MS);
   const stopCount = await startCpuCount(() => pair.processes());
-  const linkBefore = pair.linkBytes();
   const measured = await measure(bench, pair.origin);
   const cpu = await stopCount();
   const endedMs = performance.now();
   const mark = nextMark();
   await writeProbe(pair.origin.control, 0, mark);
   const behindMs = (await untilVisible(pair.target.control, 0, mark)) - endedMs;
-  const linkBytes = pair.linkBytes() - linkBefore;
   await requireEqualRows(pair);
   bench.progress(
     `pgbench, ${pair.name}: ${Math.round(measured.tps)} tps, ${Math.round(behindMs)} ms behind; ${describeCpu(cpu)}`,
   );
-  return { ...measured, behindMs, linkBytes, cpu };
+  return { ...measured, behindMs, cpu };
 }
 
 async function measureAlone(bench: Bench): Promise<Measured> {
@@ -114,7 +117,7 @@ async function measureAlone(bench: Bench): Promise<Measured> {
   await sleep(SETTLE_MS);
   const measured = await measure(bench, bench.alone);
   bench.progress(`pgbench, no replication: ${Math.round(measured.tps)} tps`);
-  return { ...measured, behindMs: 0, linkBytes: 0, cpu: null };
+  return { ...measured, behindMs: 0, cpu: null };
 }
 
 async function measure(
