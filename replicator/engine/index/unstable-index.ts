@@ -174,6 +174,17 @@ export class UnstableIndex {
   }
 
   /**
+   * After a rebuild, dirty rows too: the checkpoint was written when nothing was dirty, so what was
+   * stable then shows in the table, and of what had been forgotten only some writes have come back.
+   */
+  pruneRebuilt(stable: VersionVector): void {
+    const dirty = [...this.#dirty];
+    this.#dirty.clear();
+    this.prune(stable);
+    for (const [id, key] of dirty) this.#dirty.set(id, key);
+  }
+
+  /**
    * Up to `limit` slots to put aside, oldest first: nothing in doubt, and nothing that a local write
    * still to be captured could turn out not to have seen (`captured` is what capture's markers cover).
    */

@@ -66,10 +66,11 @@ export class Housekeeping {
   }
 
   async #checkpoint(now: number): Promise<void> {
-    this.#lastCheckpointMs = now;
     const { index, matrix, spill } = this.#parts;
-    // What is in the spill is not looked at: while it holds anything, the checkpoint stays.
-    if (spill.count > 0) return;
+    // What is in the spill is not looked at, and a dirty row does not show what is stable: while there
+    // is any, the checkpoint stays.
+    if (spill.count > 0 || index.dirtyCount > 0) return;
+    this.#lastCheckpointMs = now;
     const vector = matrix.stable();
     index.prune(vector);
     const foldFrom = index.rebuildableFrom(vector);

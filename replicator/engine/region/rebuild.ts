@@ -68,7 +68,7 @@ export async function rebuildIndex(
   }
   for (const { pieces } of open) await pieces.return(undefined);
   // Rows that had been forgotten come back with some of their writes; all of those are stable.
-  index.prune(sources.stable);
+  index.pruneRebuilt(sources.stable);
   return folded;
 }
 
