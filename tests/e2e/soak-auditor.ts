@@ -41,7 +41,9 @@ type Base = ReadonlyMap<string, Readonly<Record<string, PgText>>>;
 
 // An own write that apply had not known may show for so long what its state does not say: until the
 // row, found dirty, is projected again, for which apply may have to wait for the application's locks.
-const DOUBT_US = 1_500_000;
+const DOUBT_US = 2_000_000;
+// Nobody projects while the replicator is away: what was in doubt when it went still is.
+const AWAY_US = 10_000_000;
 
 /**
  * Decodes every region's WAL a second time and holds it to the model, all along: the old and the new
@@ -141,6 +143,11 @@ class RegionAudit implements SlotWitness {
   }
 
   started(): void {
+    const nowUs = Date.now() * 1000;
+    for (const row of this.#rows.values()) {
+      const recent = row.doubtfulUntilUs > nowUs - AWAY_US;
+      if (recent) row.doubtfulUntilUs = Math.max(row.doubtfulUntilUs, nowUs + DOUBT_US);
+    }
     this.#decoder = new PgoutputDecoder();
     this.#described = new Map();
   }
