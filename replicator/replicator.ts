@@ -51,7 +51,10 @@ export async function startReplicator(
     const database = await connectDatabase(config, own, logger, stop.signal, (error) => {
       waiting = error;
     });
-    if (database !== null) {
+    const serverVersion = await logVersion(logs, logger, stop.signal, (error) => {
+      waiting = error;
+    });
+    if (database !== null && serverVersion !== null) {
       const replication = new PgReplicationSource({
         url: own.database,
         applicationName: `everywrite capture ${region}`,
@@ -60,7 +63,7 @@ export async function startReplicator(
       const ports = { clock: systemClock, timers: systemTimers, random: systemRandom };
       current = new Region(
         { ...ports, logger, database, replication, logs },
-        regionOptions(config, region),
+        regionOptions(config, region, serverVersion),
       );
       await current.run(stop.signal);
       await database.close();
@@ -77,7 +80,11 @@ export async function startReplicator(
   };
 }
 
-function regionOptions(config: ClusterConfig, region: RegionId): RegionOptions {
+function regionOptions(
+  config: ClusterConfig,
+  region: RegionId,
+  serverVersion: string,
+): RegionOptions {
   const { replication, log } = config;
   return {
     region,
@@ -92,13 +99,32 @@ function regionOptions(config: ClusterConfig, region: RegionId): RegionOptions {
     maxInboxBytes: replication.maxInboxBytes,
     maxUnpublishedBytes: replication.maxUnpublishedBytes,
     indexMaxKeys: replication.indexMaxKeys,
-    // A claim of sync_interval: always is believed; "everywrite doctor" checks the server's version.
     logTrailMs: trailMs({
-      serverVersion: log.syncAlways ? '2.10.0' : '0.0.0',
+      serverVersion,
       syncAlways: log.syncAlways,
       syncIntervalMs: log.syncIntervalMs,
     }),
   };
+}
+
+/** Waits for the region's own log: what its server can promise decides how far the slot trails. */
+async function logVersion(
+  logs: NatsLogStores,
+  logger: Logger,
+  signal: AbortSignal,
+  failed: (error: RegionStatus['error']) => void,
+): Promise<string | null> {
+  while (!signal.aborted) {
+    try {
+      return (await logs.local()).serverVersion;
+    } catch (error) {
+      if (!(error instanceof EverywriteError)) throw error;
+      logger.log('warn', 'log not reachable', { code: error.code, error: error.message });
+      failed({ code: error.code, message: error.message });
+      await systemTimers.sleep(DATABASE_RETRY_MS, signal);
+    }
+  }
+  return null;
 }
 
 function logStores(config: ClusterConfig, own: RegionConfig, logger: Logger): NatsLogStores {

@@ -23,7 +23,6 @@ export const REPLICATION_BOUNDS = {
   maxUnpublishedBytes: { default: 32 * MIB, minimum: MIB, maximum: 4 * GIB },
   /** Keys of the unstable index in memory; the rest spills to a table. */
   indexMaxKeys: { default: 200_000, minimum: 1_000, maximum: 50_000_000 },
-  maxTransactionBytes: { default: GIB, minimum: MIB, maximum: 64 * GIB },
   connectTimeoutMs: { default: 5_000, minimum: 100, maximum: 120_000 },
   /** Sequences count in steps of this; each region has one residue. The most regions there can ever be. */
   sequenceStride: { default: 16, minimum: 1, maximum: 1_024 },
@@ -97,7 +96,6 @@ const replicationSchema = Schema.Struct({
   maxInboxBytes: bounded(REPLICATION_BOUNDS.maxInboxBytes),
   maxUnpublishedBytes: bounded(REPLICATION_BOUNDS.maxUnpublishedBytes),
   indexMaxKeys: bounded(REPLICATION_BOUNDS.indexMaxKeys),
-  maxTransactionBytes: bounded(REPLICATION_BOUNDS.maxTransactionBytes),
   connectTimeoutMs: bounded(REPLICATION_BOUNDS.connectTimeoutMs),
   sequenceStride: bounded(REPLICATION_BOUNDS.sequenceStride),
   origin: Schema.optionalKey(Schema.Literals(ORIGIN_MODES)),

@@ -243,6 +243,9 @@ export interface RegionState {
   readonly foldFrom: string;
   readonly serverVersion: number;
   readonly confirmedFlushLsn: string | null;
+  /** System identifier and timeline are those that this region was prepared with. */
+  readonly sameServer: boolean;
+  readonly walLsn: string;
 }
 
 export type StatementResult =

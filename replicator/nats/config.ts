@@ -41,6 +41,8 @@ export interface NatsLimits {
   readonly readAheadEntriesMax: number;
   /** How long a reader waits without a connection before it throws LOG_UNREACHABLE. */
   readonly readerPatienceMs: number;
+  /** The same for a peer's log: short, because another peer may have what it has. */
+  readonly peerPatienceMs: number;
   /** The server forgets a reader of which it has heard nothing for so long. */
   readonly consumerIdleMs: number;
   /** The server says at this interval that an idle reader is still known; two missing recreate it. */
@@ -69,11 +71,12 @@ export const DEFAULT_LIMITS: NatsLimits = {
   readAheadBytesMax: 8 * 1024 * 1024,
   readAheadEntriesMax: 16_384,
   readerPatienceMs: 5_000,
+  peerPatienceMs: 200,
   consumerIdleMs: 30_000,
   consumerHeartbeatMs: 2_000,
   connectTimeoutMs: 3_000,
   localPingMs: 500,
-  peerPingMs: 1_000,
+  peerPingMs: 500,
   localRetryMs: { min: 50, max: 250 },
   peerRetryMs: { min: 100, max: 2_000 },
 };

@@ -106,7 +106,13 @@ export class NatsLogStores implements LogStores {
 
   async local(): Promise<NatsLogStore> {
     const { localPingMs, localRetryMs, connectTimeoutMs } = this.#limits;
-    this.#local ??= this.#open('local', this.#config.localUrl, localPingMs, localRetryMs);
+    this.#local ??= this.#open(
+      'local',
+      this.#config.localUrl,
+      localPingMs,
+      localRetryMs,
+      this.#limits,
+    );
     await this.#local.untilConnected(connectTimeoutMs);
     return this.#local;
   }
@@ -137,10 +143,17 @@ export class NatsLogStores implements LogStores {
         message: `There is no NATS address of region "${region}" in the configuration.`,
       });
     }
-    return this.#open(region, url, this.#limits.peerPingMs, this.#limits.peerRetryMs);
+    const { peerPingMs, peerRetryMs, peerPatienceMs: readerPatienceMs } = this.#limits;
+    return this.#open(region, url, peerPingMs, peerRetryMs, { ...this.#limits, readerPatienceMs });
   }
 
-  #open(name: string, url: string, pingMs: number, retryMs: RetryRange): NatsLogStore {
+  #open(
+    name: string,
+    url: string,
+    pingMs: number,
+    retryMs: RetryRange,
+    limits: NatsLimits,
+  ): NatsLogStore {
     const { access, peerAccess, region, logger } = this.#config;
     const own: NatsAccess = peerAccess?.[name] ?? access ?? {};
     const link = new NatsLink({
@@ -154,6 +167,6 @@ export class NatsLogStores implements LogStores {
       retryMs,
       logger,
     });
-    return new NatsLogStore(link, this.#config, this.#limits);
+    return new NatsLogStore(link, this.#config, limits);
   }
 }

@@ -57,7 +57,10 @@ export function parseSnapshot(text: string): Snapshot {
 
 const READ_STATE = `
 SELECT r.region, r.epoch, a.generation, a.vector, a.hlc, r.initial_settings, c.stable, c.fold_from,
-       current_setting('server_version_num'), s.confirmed_flush_lsn
+       current_setting('server_version_num'), s.confirmed_flush_lsn,
+       r.system_identifier::text = (SELECT system_identifier::text FROM pg_control_system())
+         AND r.timeline::text = (SELECT timeline_id::text FROM pg_control_checkpoint()),
+       pg_current_wal_flush_lsn()
 FROM everywrite.region r
 JOIN everywrite.applied a ON a.id = 1
 LEFT JOIN everywrite.checkpoint c ON c.id = 1
@@ -88,8 +91,8 @@ function parseState(answer: Answer | undefined): RegionState {
       message: 'This database is not part of a cluster yet; run "everywrite init" on it.',
     });
   }
-  const [region, epoch, generation, vector, hlc, settings, stable, foldFrom, version, confirmed] =
-    row;
+  const [region, epoch, generation, vector, hlc, settings, stable, foldFrom, ...server] = row;
+  const [version, confirmed, sameServer, walLsn] = server;
   return {
     region: must(region, 'region'),
     epoch: Number(epoch),
@@ -101,6 +104,8 @@ function parseState(answer: Answer | undefined): RegionState {
     foldFrom: foldFrom ?? '',
     serverVersion: Number(version),
     confirmedFlushLsn: confirmed ?? null,
+    sameServer: sameServer === 't',
+    walLsn: must(walLsn, 'WAL position'),
   };
 }
 

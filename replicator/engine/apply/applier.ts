@@ -127,6 +127,14 @@ export class Applier {
     this.#inbox.arrived.raise();
   }
 
+  /**
+   * The index was rebuilt with rows put aside before capture has met the last marker: local writes up to
+   * there may turn out not to have seen what was put aside.
+   */
+  watchLastMarker(): void {
+    this.#largeGeneration = this.#applied.generation;
+  }
+
   /** Capture met the marker of this generation in the WAL, perhaps before COMMIT's reply (hazards F9). */
   markerMet(generation: number): void {
     if (this.#inFlight?.generation === generation) this.#inFlight.settle();
@@ -223,7 +231,14 @@ export class Applier {
     const vector = new Map(selection.vector);
     vector.set(this.#options.own, settled ? Math.max(own, this.#ownSequence) : own);
     const conflicts = new ConflictBuffer();
-    const batch = planBatch(index, selection.transactions, dirty, { vector, hlc }, conflicts);
+    const batch = planBatch(
+      index,
+      selection.transactions,
+      dirty,
+      { vector, hlc },
+      conflicts,
+      this.#context.versions.guard(),
+    );
     const careful = this.#careful;
     const options = { generation, careful, pending: this.pending };
     const session = await this.#open();

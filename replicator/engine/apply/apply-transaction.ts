@@ -87,7 +87,8 @@ export class ApplyTransaction {
       xid,
     );
     if (this.#batch.truncates.length > 0) {
-      await truncateTables(this.#context, session, this.#batch, () => fence.pass(fenceTimeoutMs));
+      const pass = (): Promise<void> => fence.pass(fenceTimeoutMs);
+      outcomes.push(...(await truncateTables(this.#context, session, this.#batch, pass)));
     }
     const slow = await slowRows(this.#context, [
       ...missed,

@@ -8,7 +8,7 @@ import type { VersionVector } from '#core/version-vector.ts';
 import type { ConflictBuffer } from '#replicator/engine/apply/conflict-buffer.ts';
 import { PlannedKey } from '#replicator/engine/apply/planned-key.ts';
 import type { DirtyKey, UnstableIndex } from '#replicator/engine/index/unstable-index.ts';
-import type { ConflictRow } from '#replicator/engine/statement.ts';
+import type { ConflictRow, Guard } from '#replicator/engine/statement.ts';
 
 /** Whole transactions that go into one database transaction, folded per row. */
 export interface Batch {
@@ -22,6 +22,8 @@ export interface Batch {
   /** Rows that are projected again although this batch may say nothing about them. */
   readonly dirty: readonly DirtyKey[];
   readonly conflicts: ConflictBuffer;
+  /** Which row versions were known when the batch was planned: read later, it would vouch for more. */
+  readonly guard: Guard;
 }
 
 interface Late {
@@ -36,6 +38,7 @@ export function planBatch(
   dirty: readonly DirtyKey[],
   progress: { readonly vector: VersionVector; readonly hlc: Hlc },
   conflicts: ConflictBuffer,
+  guard: Guard,
 ): Batch {
   const tables = new Map<string, Map<RowKey, PlannedKey>>();
   const truncates: { by: TransactionHeader; op: TruncateOp }[] = [];
@@ -52,7 +55,7 @@ export function planBatch(
     }
   }
   for (const { relation, key } of dirty) plan(index, tables, relation, key);
-  return { transactions, ...progress, tables, truncates, dirty, conflicts };
+  return { transactions, ...progress, tables, truncates, dirty, conflicts, guard };
 }
 
 /** The batch is committed: its folds become the index's, and rows that moved meanwhile are dirty. */

@@ -50,6 +50,8 @@ export class Inbox {
   readonly #queues = new Map<RegionId, Queue>();
   readonly #maxBytes: number;
   readonly arrived = new Signal();
+  /** An origin whose next transaction needs a batch of its own: it goes first in the next one. */
+  #passedOver: RegionId | null = null;
 
   constructor(origins: readonly RegionId[], maxBytes: number) {
     this.#maxBytes = Math.floor(maxBytes / Math.max(origins.length, 1));
@@ -94,54 +96,29 @@ export class Inbox {
     maxRows: number,
     wholeUpTo: (origin: RegionId) => number,
   ): Selection {
-    const vector = new Map(applied);
-    const taken = new Map<RegionId, number>();
-    const transactions: ChangeTransaction[] = [];
-    const observations: Observation[] = [];
-    let rows = 0;
-    let large: RegionId | null = null;
+    const pick = new Pick(applied, maxRows, wholeUpTo);
     let moved = true;
-    while (moved && rows < maxRows && large === null) {
+    while (moved && !pick.isFull) {
       moved = false;
-      for (const region of origins) {
+      for (const region of this.#turns(origins)) {
         const queue = this.#queues.get(region);
         if (queue === undefined) continue;
-        let at = queue.head + (taken.get(region) ?? 0);
-        let last: Observation | null = null;
-        let item = queue.items[at];
-        while (item !== undefined && rows < maxRows) {
-          if (item.kind === 'heartbeat') last = { region, ...item };
-          else {
-            const { transaction } = item;
-            const { replica, sequence, deps } = transaction;
-            const have = sequenceOf(vector, replica);
-            if (sequence > have) {
-              if (sequence > have + 1 || !ready(vector, deps)) break;
-              if (item.piece.part > 0) {
-                // Its last piece may never come: begun too early it would hold everything up.
-                if (rows === 0 && sequence <= wholeUpTo(region)) large = region;
-                break;
-              }
-              // A transaction larger than the limit goes alone.
-              if (rows > 0 && rows + transaction.ops.length > maxRows) break;
-              // TRUNCATE looks at the whole table, so it gets a batch of its own.
-              const alone = transaction.ops.some((op) => op.kind === 'truncate');
-              if (alone && rows > 0) break;
-              rows += alone ? maxRows : transaction.ops.length;
-              vector.set(replica, sequence);
-              transactions.push(transaction);
-              last = { region, replica, sequence, vector: deps };
-            }
-          }
-          at++;
-          moved = true;
-          item = queue.items[at];
-        }
-        taken.set(region, at - queue.head);
-        if (last !== null) observations.push(last);
+        const before = pick.taken.get(region) ?? 0;
+        const taken = pick.from(region, queue, before);
+        pick.taken.set(region, taken);
+        if (taken > before) moved = true;
+        if (pick.isFull) break;
       }
     }
+    this.#passedOver = pick.passedOver;
+    const { transactions, observations, vector, large, taken } = pick;
     return { transactions, observations, vector, large, taken };
+  }
+
+  #turns(origins: readonly RegionId[]): readonly RegionId[] {
+    const first = this.#passedOver;
+    if (first === null || !origins.includes(first)) return origins;
+    return [first, ...origins.filter((origin) => origin !== first)];
   }
 
   /** The header of the next transaction that waits, past heartbeats. */
@@ -191,6 +168,71 @@ export class Inbox {
       queue.head = 0;
     }
     queue.space.raise();
+  }
+}
+
+/** One selection in the making. */
+class Pick {
+  readonly vector: Map<ReplicaId, number>;
+  readonly transactions: ChangeTransaction[] = [];
+  readonly observations: Observation[] = [];
+  readonly taken = new Map<RegionId, number>();
+  large: RegionId | null = null;
+  passedOver: RegionId | null = null;
+  readonly #maxRows: number;
+  readonly #wholeUpTo: (origin: RegionId) => number;
+  #rows = 0;
+
+  constructor(applied: VersionVector, maxRows: number, wholeUpTo: (origin: RegionId) => number) {
+    this.vector = new Map(applied);
+    this.#maxRows = maxRows;
+    this.#wholeUpTo = wholeUpTo;
+  }
+
+  get isFull(): boolean {
+    return this.#rows >= this.#maxRows || this.large !== null;
+  }
+
+  /** Takes what it can of one origin, from its `skip`th item on; returns how many are taken in all. */
+  from(region: RegionId, queue: Queue, skip: number): number {
+    let last: Observation | null = null;
+    let at = queue.head + skip;
+    for (let item = queue.items[at]; item !== undefined && !this.isFull; item = queue.items[at]) {
+      if (item.kind === 'heartbeat') last = { region, ...item };
+      else if (item.transaction.sequence > sequenceOf(this.vector, item.transaction.replica)) {
+        if (!this.#admits(region, item)) break;
+        const { replica, sequence, deps: vector } = item.transaction;
+        this.vector.set(replica, sequence);
+        this.transactions.push(item.transaction);
+        last = { region, replica, sequence, vector };
+      }
+      at++;
+    }
+    if (last !== null) this.observations.push(last);
+    return at - queue.head;
+  }
+
+  #admits(
+    region: RegionId,
+    { transaction, piece }: Extract<InboxItem, { kind: 'transaction' }>,
+  ): boolean {
+    const { replica, sequence, deps, ops } = transaction;
+    if (sequence > sequenceOf(this.vector, replica) + 1 || !ready(this.vector, deps)) return false;
+    if (piece.part > 0) {
+      // Its last piece may never come: begun too early it would hold everything up.
+      if (sequence > this.#wholeUpTo(region)) return false;
+      if (this.#rows === 0) this.large = region;
+      else this.passedOver ??= region;
+      return false;
+    }
+    // TRUNCATE looks at the whole table, and a transaction larger than the limit goes alone as well.
+    const alone = ops.some((op) => op.kind === 'truncate');
+    if (this.#rows > 0 && (alone || this.#rows + ops.length > this.#maxRows)) {
+      this.passedOver ??= region;
+      return false;
+    }
+    this.#rows += alone ? this.#maxRows : ops.length;
+    return true;
   }
 }
 

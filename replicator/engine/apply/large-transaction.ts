@@ -87,16 +87,15 @@ export class LargeTransaction {
   }
 
   async #write(transaction: ChangeTransaction): Promise<void> {
-    const { index, spill, fence, fenceTimeoutMs, quarantine } = this.#context;
+    const { index, spill, fence, fenceTimeoutMs, quarantine, versions } = this.#context;
     for (const op of transaction.ops) {
       if (op.kind === 'truncate') await spill.loadTable(op.relation);
     }
     await spill.load(transaction.ops.filter((op) => op.kind !== 'truncate'));
     const conflicts = new ConflictBuffer();
-    const batch = planBatch(index, [transaction], [], this.#progress, conflicts);
-    if (batch.truncates.length > 0) {
-      await truncateTables(this.#context, this.#session, batch, () => fence.pass(fenceTimeoutMs));
-    }
+    const batch = planBatch(index, [transaction], [], this.#progress, conflicts, versions.guard());
+    const pass = (): Promise<void> => fence.pass(fenceTimeoutMs);
+    const revived = await truncateTables(this.#context, this.#session, batch, pass);
     const decided = await decideRows(this.#context, batch, false);
     const statements = decided.statements.map(({ statement }) => statement);
     const attempt = await this.#session.attempt([{ kind: 'savepoint' }, ...statements]);
@@ -109,7 +108,7 @@ export class LargeTransaction {
     const again = [...missed, ...decided.slow.flatMap(({ keys }) => keys)];
     const slow = await slowRows(this.#context, again);
     const fenced = await applyFenced(this.#context, this.#session, batch, slow, refused);
-    const outcomes = [...decided.outcomes, ...fenced];
+    const outcomes = [...revived, ...decided.outcomes, ...fenced];
     const own = conflicts.drain();
     const records = recordStatements(quarantine, outcomes, [own]);
     if (records.length > 0) await this.#session.flight(records);

@@ -23,6 +23,8 @@ export class PlannedKey {
   readonly base: Slot | undefined;
   readonly baseChanges: number;
   readonly baseOwnFolds: number;
+  /** The last captured local transaction that the plan knows of; the slot's own moves on. */
+  readonly knownXid: number | null;
   /** What was known before the batch; decides whether the row is in the table. */
   readonly before: KeyState;
   readonly ops: PlannedOp[] = [];
@@ -35,6 +37,7 @@ export class PlannedKey {
     this.base = base;
     this.baseChanges = base?.changes ?? 0;
     this.baseOwnFolds = base?.ownFolds ?? 0;
+    this.knownXid = base?.xid ?? null;
     this.before = before;
     this.#state = base === undefined && before.latest.length === 0 ? null : before;
   }

@@ -19,14 +19,13 @@ export interface Decided {
 
 /** Sorts every planned row of a batch into guarded statements or the slow path. */
 export async function decideRows(
-  { index, tables, quarantine, versions }: ApplyContext,
+  { index, tables, quarantine }: ApplyContext,
   batch: Batch,
   careful: boolean,
 ): Promise<Decided> {
   const statements: RowStatement[] = [];
   const slow: SlowRows[] = [];
   const outcomes: Outcome[] = [];
-  const guard = versions.guard();
   const unguarded = careful || batch.truncates.length > 0;
   for (const [id, plans] of batch.tables) {
     const [first] = plans.values();
@@ -48,7 +47,7 @@ export async function decideRows(
       if (action === null || action.kind === 'incomplete') fenced.push(planned);
       else if (action.kind !== 'none') fast.push({ planned, action, row: null });
     }
-    statements.push(...rowStatements(local.relation, fast, guard));
+    statements.push(...rowStatements(local.relation, fast, batch.guard));
     if (fenced.length > 0) slow.push({ local, keys: fenced });
   }
   return { statements: inWriteOrder(statements), slow, outcomes };

@@ -120,5 +120,5 @@ function shapeOf(action: RowAction): string {
 }
 
 function keyOf({ planned }: { readonly planned: PlannedKey }) {
-  return { key: planned.key, knownXid: planned.base?.xid ?? null };
+  return { key: planned.key, knownXid: planned.knownXid };
 }

@@ -3,6 +3,10 @@ import { relationId } from '#core/relation.ts';
 import type { RowKey } from '#core/row-key.ts';
 import type { ApplyContext } from '#replicator/engine/apply/apply-context.ts';
 import type { Batch } from '#replicator/engine/apply/batch.ts';
+import { fencedAction, PlannedKey } from '#replicator/engine/apply/planned-key.ts';
+import { writeRefusable } from '#replicator/engine/apply/refusable-rows.ts';
+import type { Outcome } from '#replicator/engine/apply/refusable-rows.ts';
+import type { DecidedRow } from '#replicator/engine/apply/row-statements.ts';
 import type { DatabaseSession } from '#replicator/engine/database-port.ts';
 
 /**
@@ -15,17 +19,27 @@ export async function truncateTables(
   session: DatabaseSession,
   batch: Batch,
   pass: () => Promise<void>,
-): Promise<void> {
+): Promise<readonly Outcome[]> {
+  const outcomes: Outcome[] = [];
   for (const { by, op } of batch.truncates) {
     const local = await context.tables.get(op.relation);
     if (local === null) continue;
     await session.flight([{ kind: 'lockTable', relation: local.relation }]);
     await pass();
     const survivors: RowKey[] = [];
+    const revived: DecidedRow[] = [];
     for (const slot of context.index.slotsOf(relationId(op.relation))) {
       const after = slot.state.fold(by, op, IGNORE_CONFLICTS);
-      if (after.alive() === true) survivors.push(slot.key);
+      if (after.alive() !== true) continue;
+      survivors.push(slot.key);
+      if (slot.state.alive() === true) continue;
+      // The delete that had taken this row gives way to a TRUNCATE that spares it.
+      const planned = new PlannedKey(op.relation, slot.key, slot, after);
+      const action = fencedAction(planned, local.columns, null, null);
+      revived.push({ planned, action, row: null });
     }
     await session.flight([{ kind: 'truncateExcept', relation: local.relation, survivors }]);
+    outcomes.push(...(await writeRefusable(session, local, revived)));
   }
+  return outcomes;
 }

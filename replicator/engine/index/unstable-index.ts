@@ -6,6 +6,7 @@ import type { Told } from '#replicator/engine/index/slot.ts';
 import { relationId } from '#core/relation.ts';
 import type { Relation } from '#core/relation.ts';
 import type { RowKey } from '#core/row-key.ts';
+import { happenedBefore } from '#core/transaction.ts';
 import type { ChangeTransaction, RowOp, TransactionHeader } from '#core/transaction.ts';
 import { sequenceOf } from '#core/version-vector.ts';
 import type { VersionVector } from '#core/version-vector.ts';
@@ -263,6 +264,8 @@ export class UnstableIndex {
     const slot = this.#slotOf(table, relation, key);
     let state = older;
     for (const by of table.truncates) {
+      // Met already: again, it would take what its own transaction inserted after it.
+      if (state.claims.writes.some((claim) => happenedBefore(by, claim.by))) continue;
       state = state.fold(by, { kind: 'truncate', relation }, IGNORE_CONFLICTS);
     }
     for (const { by, op } of slot.since ?? []) {

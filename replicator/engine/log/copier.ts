@@ -23,6 +23,7 @@ export interface CopierStatus {
 }
 
 const RETRY_WAIT_MS = 200;
+const PEER_PATIENCE_MS = 300;
 // While a relay serves, the origin is asked again this often.
 const RELAY_TURN_MS = 2000;
 
@@ -136,8 +137,10 @@ export class Copier {
 
   async #open(region: RegionId): Promise<LogStream | null> {
     try {
-      const store = await this.#stores.peer(region);
-      if (!store.connected()) return null;
+      // The link goes on dialling: a peer that does not answer now is asked again at the next turn.
+      const late = this.#ports.timers.sleep(PEER_PATIENCE_MS).then(() => null);
+      const store = await Promise.race([this.#stores.peer(region), late]);
+      if (store === null || !store.connected()) return null;
       return await store.stream(this.#origin, false);
     } catch (error) {
       this.#failed(asEverywriteError(error, 'PEER_UNREACHABLE'));

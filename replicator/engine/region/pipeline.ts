@@ -3,7 +3,7 @@ import type { RegionId, ReplicaId } from '#core/region.ts';
 import { replicaId } from '#core/region.ts';
 import { must } from '#core/assert.ts';
 import type { Hlc } from '#core/hlc.ts';
-import { sequenceOf } from '#core/version-vector.ts';
+import { covers, sequenceOf } from '#core/version-vector.ts';
 import type { VersionVector } from '#core/version-vector.ts';
 import { Applier } from '#replicator/engine/apply/applier.ts';
 import type { ConflictSink } from '#conflict/conflict-sink.ts';
@@ -155,6 +155,8 @@ async function assemble(
   await spill.reset();
   await loadQuarantine(opened.control, quarantine, footing.capture.settings);
   await rebuildIndex(index, { spill, quarantine }, sources, conflicts, signal);
+  const known = new Map(footing.capture.vector).set(replica, Infinity);
+  if (!covers(known, applied)) applier.watchLastMarker();
   applier.captured(footing.capture.sequence, footing.capture.vector);
   return {
     footing,
@@ -369,9 +371,4 @@ function seedMatrix(options: RegionOptions, footing: Footing): StabilityMatrix {
 
 function others(options: RegionOptions): readonly RegionId[] {
   return options.members.filter((member) => member !== options.region);
-}
-
-/** The vector as plain numbers, for status. */
-export function vectorRecord(vector: VersionVector): Readonly<Record<string, number>> {
-  return Object.fromEntries(vector);
 }

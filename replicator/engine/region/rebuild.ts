@@ -67,6 +67,8 @@ export async function rebuildIndex(
     source.head = await next(source.pieces);
   }
   for (const { pieces } of open) await pieces.return(undefined);
+  // A row that was put aside on the way, and folded on since, may hold concurrent writes in two halves.
+  await spill.load(index.partialSlots());
   // Rows that had been forgotten come back with some of their writes; all of those are stable.
   index.pruneRebuilt(sources.stable);
   return folded;

@@ -1,6 +1,6 @@
 import { asEverywriteError, EverywriteError } from '#core/errors.ts';
 import { ZERO_HLC } from '#core/hlc.ts';
-import { parseLsn, ZERO_LSN } from '#core/lsn.ts';
+import { formatLsn, parseLsn, ZERO_LSN } from '#core/lsn.ts';
 import type { Lsn } from '#core/lsn.ts';
 import { replicaId } from '#core/region.ts';
 import type { RegionId, ReplicaId } from '#core/region.ts';
@@ -56,6 +56,7 @@ export async function findFooting(
     // work (takeover.e2e.test.ts).
     const state = await readState(control);
     const before = await readTail(own);
+    refuseOtherServer(state, before);
     refuseLostTail(state, before);
     const originFiltered = options.origin === 'auto' && ports.database.originSupported;
     const stream = await ports.replication.start({
@@ -216,6 +217,23 @@ async function askPeer(
   } finally {
     over.abort();
   }
+}
+
+/**
+ * A promoted standby or a restored backup gives LSNs and transaction ids out again: decoding from where
+ * the log ends would pass over what it commits below that place (hazards T7).
+ */
+function refuseOtherServer(state: RegionState, tail: OwnTail): void {
+  const behindLog = parseLsn(state.walLsn) < tail.endLsn;
+  if (state.sameServer && !behindLog) return;
+  throw new EverywriteError({
+    code: 'EPOCH_CHANGED',
+    recovery: 'operator',
+    message:
+      `This PostgreSQL is not the one that the region was prepared on, or has lost the end of its WAL ` +
+      `(${behindLog ? `it is at ${state.walLsn}, the log was written up to ${formatLsn(tail.endLsn)}` : 'its system identifier or timeline is another'}): ` +
+      `it was promoted or restored. The region must join again: see OPERATIONS.md, "Must re-join".`,
+  });
 }
 
 function refuseLostTail(state: RegionState, tail: OwnTail): void {

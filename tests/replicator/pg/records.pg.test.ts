@@ -78,6 +78,8 @@ describe.each([
         foldFrom: 'eu.3:4,us.1:5',
         serverVersion: context.database.facts.serverVersion,
         confirmedFlushLsn: null,
+        sameServer: false,
+        walLsn: expect.stringMatching(/^[0-9A-F]+\/[0-9A-F]+$/) as unknown,
       },
     });
     await context.scratch.rows("SELECT pg_create_logical_replication_slot('absent', 'pgoutput')");
