@@ -58,7 +58,7 @@ test('every causal order of arrival gives the same row and the same open conflic
       if (first.alive() === true) expect(first.image(COLUMNS)).not.toBeNull();
       expect([...recorders[1].open].toSorted()).toEqual([...recorders[0].open].toSorted());
     }),
-    { numRuns: 2000 },
+    { numRuns: 600 },
   );
 });
 
@@ -102,7 +102,7 @@ test('forgetting what is stable changes neither the row nor later conflicts', ()
         }
       }
     }),
-    { numRuns: 2000 },
+    { numRuns: 600 },
   );
 });
 
@@ -144,6 +144,6 @@ test('a state written out and read back goes on as if it had stayed', () => {
       const names = later.latest.map(formatDot).toSorted();
       expect(names).toEqual(direct.latest.map(formatDot).toSorted());
     }),
-    { numRuns: 2000 },
+    { numRuns: 600 },
   );
 });

@@ -20,7 +20,7 @@ import {
   specifiedValue,
 } from '#tests/conflict/specification.ts';
 
-const RUNS = { numRuns: 1500 };
+const RUNS = { numRuns: 500 };
 const KEY = keyOf(0);
 const choices = fc.infiniteStream(fc.nat());
 const STABLE = new Map([[KEY, [KEY, 'x', '7']]]);

@@ -120,7 +120,7 @@ test('decoding again from any record gives the same bytes, however often tables 
       const second = decode(items, from, after, again);
       expect(bytesOf(second.records)).toEqual(bytesOf(whole.records.slice(at)));
     }),
-    { numRuns: 300 },
+    { numRuns: 150 },
   );
 });
 

@@ -7,7 +7,7 @@ import type { ChangeTransaction } from '#core/transaction.ts';
 
 const KEYS = [0, 1, 2].map(keyOf);
 const STABLE = new Map(KEYS.slice(0, 2).map((key) => [key, [key, 's', '7']]));
-const RUNS = { numRuns: 400 };
+const RUNS = { numRuns: 200 };
 const numbers = fc.infiniteStream(fc.nat());
 
 function expectSpecified(region: ReplayedRegion, applied: readonly ChangeTransaction[]): void {
