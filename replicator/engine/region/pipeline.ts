@@ -28,6 +28,7 @@ import { ownTransactionRecord } from '#replicator/engine/log/framing.ts';
 import { Publisher } from '#replicator/engine/log/publisher.ts';
 import { PgoutputDecoder } from '#replicator/engine/pgoutput/decode.ts';
 import { completeCopies } from '#replicator/engine/region/complete-copies.ts';
+import type { CopyToComplete } from '#replicator/engine/region/complete-copies.ts';
 import { Housekeeping } from '#replicator/engine/region/housekeeping.ts';
 import { loadQuarantine } from '#replicator/engine/region/load-quarantine.ts';
 import { pipelineStatus } from '#replicator/engine/region/pipeline-status.ts';
@@ -146,12 +147,7 @@ async function assemble(
   const { index, spill, quarantine, fence } = context;
   const streams = new Map([[options.region, own], ...copies]);
   const sources = { own: replica, streams, foldFrom, stable, applied };
-  const reach = [...copiers].map(([origin, copier]) => ({
-    origin,
-    copier,
-    applied: sequenceOf(applied, replicaOf(applied, origin)),
-  }));
-  await completeCopies(ports, others(options), reach, signal);
+  await completeCopies(ports, others(options), reachOf(copiers, applied), signal);
   await spill.reset();
   await loadQuarantine(opened.control, quarantine, footing.capture.settings);
   await rebuildIndex(index, { spill, quarantine }, sources, conflicts, signal);
@@ -175,6 +171,17 @@ async function assemble(
     progress: new Progress(),
     sessions,
   };
+}
+
+function reachOf(
+  copiers: ReadonlyMap<RegionId, Copier>,
+  applied: VersionVector,
+): readonly CopyToComplete[] {
+  return [...copiers].map(([origin, copier]) => ({
+    origin,
+    copier,
+    applied: sequenceOf(applied, replicaOf(applied, origin)),
+  }));
 }
 
 function applyContext(
