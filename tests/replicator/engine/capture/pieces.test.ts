@@ -4,6 +4,7 @@ import { FRAME_BYTES_MAX, transactionBytes } from '#replicator/engine/log/transa
 import {
   commit,
   insert,
+  marker,
   truncate,
   update,
   Walsender,
@@ -60,6 +61,12 @@ test('a transaction that ends right where a piece does still has a last piece', 
     { part: 2, last: true },
   ]);
   expect(events.map(({ transaction }) => transaction.ops.length)).toEqual([1, 0]);
+});
+
+test('without origins, a large transaction of apply’s is one marker and no piece', () => {
+  const met = marker(5, new Map(), 20);
+  const events = new Walsender().sendAll(commit(5, met, ...rows(30, 50_000)));
+  expect(events).toEqual([{ kind: 'marker', generation: 5 }]);
 });
 
 test('a TRUNCATE takes back only what was not handed out yet', () => {
