@@ -4,6 +4,7 @@ import type { RegionId } from '#core/region.ts';
 import { WHOLE } from '#core/transaction.ts';
 import type { ChangeTransaction } from '#core/transaction.ts';
 import { covers } from '#core/version-vector.ts';
+import type { VersionVector } from '#core/version-vector.ts';
 import { Inbox } from '#replicator/engine/apply/inbox.ts';
 import type { InboxItem } from '#replicator/engine/apply/inbox.ts';
 import {
@@ -156,4 +157,29 @@ test('a transaction in pieces is announced once all of it is here, and nothing i
   expect(inbox.peek(origin)).toBe(second);
   expect((await inbox.takePiece(origin, signal))?.piece).toEqual({ part: 1, last: false });
   expect((await inbox.takePiece(origin, signal))?.piece).toEqual({ part: 2, last: true });
+});
+
+test('no origin waits for ever behind one that always has something', async () => {
+  const [a, b] = ORIGINS as [RegionId, RegionId];
+  const inbox = new Inbox([a, b], 1e9);
+  const steps = (region: number, action: number) =>
+    Array.from({ length: 30 }, (_, at) => ({
+      region,
+      action: at === 0 ? 0 : action,
+      key: 0,
+      value: 0,
+      clock: 0,
+      more: false,
+    }));
+  const busy = playRegions(steps(0, 6));
+  const emptied = playRegions([{ region: 1, action: 8, key: 0, value: 0, clock: 0, more: false }]);
+  await inbox.offer(b, emptied.map(item), signal);
+  let vector: VersionVector = new Map();
+  for (const transaction of busy) {
+    await inbox.offer(a, [item(transaction)], signal);
+    const selection = inbox.select(vector, [a, b], 100, ALL_WHOLE);
+    inbox.accept(selection);
+    vector = selection.vector;
+  }
+  expect(inbox.depth(b).items).toBe(0);
 });

@@ -49,6 +49,11 @@ test('a late insert over rows that came and went elsewhere is taken out again', 
   expect(ends(history, new Map(), [0, 1])).toEqual({ dirty: 1, row: null });
 });
 
+test('a late insert is taken out again also when capture meets it long after the batch', () => {
+  const history = [by(A, 1, 1, INSERT), by(B, 1, 5, INSERT), by(B, 2, 6, DELETE)];
+  expect(ends(history, new Map(), [0, 0]).row).toBeNull();
+});
+
 test('a late delete that loses brings the row back', () => {
   const stable = new Map([[KEY, ROW]]);
   const history = [by(A, 1, 1, DELETE), by(B, 1, 5, DELETE), by(C, 1, 9, set('c'))];
