@@ -7,6 +7,12 @@ import type { LogLevel } from '#core/ports.ts';
 import { loadConfig, regionConfig } from '#replicator/config.ts';
 import { ServerProcess } from './server-process.ts';
 
+/**
+ * A replicator's garbage is mostly young, and V8's default lets it pile up: with this the peak of a large
+ * backlog is half as high, for a few percent of time. deploy/bin/everywrite.mjs has the same.
+ */
+export const REPLICATOR_NODE_FLAGS: readonly string[] = ['--max-semi-space-size=4'];
+
 const COMMAND = fileURLToPath(import.meta.resolve('../cli/main.ts'));
 const READY_TIMEOUT_MS = 60_000;
 const READY_POLL_MS = 25;
@@ -83,7 +89,16 @@ class LocalReplicator implements ReplicatorProcess {
     const level = logLevel === undefined ? [] : ['--log-level', logLevel];
     this.#process = await ServerProcess.spawn({
       command: process.execPath,
-      args: [COMMAND, 'run', '--config', resolve(configPath), '--region', this.region, ...level],
+      args: [
+        ...REPLICATOR_NODE_FLAGS,
+        COMMAND,
+        'run',
+        '--config',
+        resolve(configPath),
+        '--region',
+        this.region,
+        ...level,
+      ],
       logPath: this.logPath,
       cwd: dirname(this.logPath),
       farewell: 'SIGTERM',

@@ -19,10 +19,10 @@ export const REPLICATION_BOUNDS = {
   /** How long apply may hold row locks while capture catches up; then it lets go and tries again. */
   fenceTimeoutMs: { default: 500, minimum: 10, maximum: 60_000 },
   maxBatchRows: { default: 2_000, minimum: 1, maximum: 100_000 },
-  maxInboxBytes: { default: 32 * MIB, minimum: MIB, maximum: 4 * GIB },
-  maxUnpublishedBytes: { default: 32 * MIB, minimum: MIB, maximum: 4 * GIB },
+  maxInboxBytes: { default: 16 * MIB, minimum: MIB, maximum: 4 * GIB },
+  maxUnpublishedBytes: { default: 16 * MIB, minimum: MIB, maximum: 4 * GIB },
   /** Keys of the unstable index in memory; the rest spills to a table. */
-  indexMaxKeys: { default: 200_000, minimum: 1_000, maximum: 50_000_000 },
+  indexMaxKeys: { default: 100_000, minimum: 1_000, maximum: 50_000_000 },
   connectTimeoutMs: { default: 5_000, minimum: 100, maximum: 120_000 },
   /** Sequences count in steps of this; each region has one residue. The most regions there can ever be. */
   sequenceStride: { default: 16, minimum: 1, maximum: 1_024 },

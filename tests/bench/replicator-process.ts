@@ -4,6 +4,7 @@ import { once } from 'node:events';
 import { closeSync, openSync, readFileSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
+import { REPLICATOR_NODE_FLAGS } from '#deploy/local/replicator-process.ts';
 import { superviseProcess } from '#deploy/local/supervise.ts';
 import type { RegionStatus } from '#replicator/engine/region/status.ts';
 
@@ -48,9 +49,13 @@ export class ReplicatorProcess {
     const log = openSync(logPath, 'a');
     try {
       const main = fileURLToPath(import.meta.resolve('./replicator-main.ts'));
-      const child = spawn(process.execPath, [main, configPath, region, profileDir], {
-        stdio: ['ignore', log, log],
-      });
+      const child = spawn(
+        process.execPath,
+        [...REPLICATOR_NODE_FLAGS, main, configPath, region, profileDir],
+        {
+          stdio: ['ignore', log, log],
+        },
+      );
       superviseProcess(child, 'SIGTERM');
       child.once('exit', (code, signal) => {
         if (this.#child !== child) return;

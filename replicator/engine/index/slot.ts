@@ -1,9 +1,11 @@
 import { IGNORE_CONFLICTS } from '#conflict/conflict-sink.ts';
 import type { ConflictSink } from '#conflict/conflict-sink.ts';
+import { isDelta } from '#conflict/delta-family.ts';
 import { KeyState } from '#conflict/key-state.ts';
 import type { IsStable } from '#conflict/frontier.ts';
 import type { Relation } from '#core/relation.ts';
 import type { RowKey } from '#core/row-key.ts';
+import { happenedBefore, sameDot } from '#core/transaction.ts';
 import type { RowOp, TransactionHeader } from '#core/transaction.ts';
 
 /** An operation and who made it. */
@@ -56,7 +58,8 @@ export class Slot {
 
   /** `sinkOf` is asked only when there is something to conflict with. */
   fold(told: Told, sinkOf: (slot: Slot) => ConflictSink): void {
-    if (this.#state === null && this.#only === null) this.#only = told;
+    const fresh = this.#state === null && (this.#only === null || replaces(told, this.#only));
+    if (fresh) this.#only = told;
     else this.#state = this.state.fold(told.by, told.op, sinkOf(this));
     this.since?.push(told);
     this.changes++;
@@ -81,4 +84,18 @@ export class Slot {
     if (pruned !== null) this.#state = pruned;
     return pruned !== null;
   }
+}
+
+// A plain update of everything that an earlier plain update wrote, by somebody who had seen it, leaves
+// nothing of that one to remember: the hot row of one region stays one operation.
+function replaces(next: Told, known: Told): boolean {
+  if (next.op.kind !== 'update' || known.op.kind !== 'update') return false;
+  if (!happenedBefore(known.by, next.by) || sameDot(known.by, next.by)) return false;
+  if (next.op.relation !== known.op.relation) return false;
+  const { columns, cells } = next.op;
+  return (
+    !cells.some(isDelta) &&
+    !known.op.cells.some(isDelta) &&
+    known.op.columns.every((column) => columns.includes(column))
+  );
 }

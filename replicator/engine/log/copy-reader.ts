@@ -3,7 +3,7 @@ import type { Inbox, InboxItem } from '#replicator/engine/apply/inbox.ts';
 import type { LogStream } from '#replicator/engine/log-port.ts';
 import { positionAfter } from '#replicator/engine/log/frame-search.ts';
 import { FrameReader } from '#replicator/engine/log/transactions.ts';
-import { transactionBytes } from '#replicator/engine/log/transaction-size.ts';
+import { heapBytes } from '#replicator/engine/log/transaction-size.ts';
 import type { FrameHeader } from '#replicator/engine/log/frame.ts';
 
 const HEARTBEAT_BYTES = 100;
@@ -28,7 +28,7 @@ export async function readCopy(
       const { header, pieces } = reader.push(entry);
       seen(header);
       for (const { transaction, piece } of pieces) {
-        const bytes = transactionBytes(transaction);
+        const bytes = heapBytes(transaction);
         items.push({ kind: 'transaction', transaction, piece, bytes });
       }
       if (header.kind !== 'heartbeat') continue;

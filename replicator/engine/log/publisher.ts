@@ -28,6 +28,9 @@ export interface PublisherPorts {
 const APPEND_BATCH_MAX = 2000;
 const INVISIBLE_WAIT_MS = 1;
 const RETRY_WAIT_MS = 500;
+// While transactions come faster than frames are acknowledged, a frame carries what a moment brings: each
+// costs a visibility check here and two appends and a commit at every peer.
+const LINGER_MS = 1;
 const TRAIL_STEP_MS = 100;
 
 /**
@@ -114,6 +117,7 @@ export class Publisher {
         this.#queue = this.#queue.slice(visible);
         for (const record of records) this.#queuedBytes -= record.bytes;
         this.#drained.raise();
+        if (this.#queue.length > 0) await this.#ports.timers.sleep(LINGER_MS, signal);
       }
     } finally {
       stop();

@@ -9,8 +9,11 @@ export const FRAME_BYTES_MAX = 512 * 1024;
 
 const PER_OPERATION_BYTES = 64;
 const PER_TRANSACTION_BYTES = 200;
+// What objects, arrays and boxed numbers add once a transaction is decoded.
+const HEAP_PER_OPERATION_BYTES = 100;
+const HEAP_PER_TRANSACTION_BYTES = 250;
 
-/** Roughly what a transaction takes, in memory and before compression: bounds queues, decides nothing. */
+/** Roughly what a transaction takes before compression: cuts frames. */
 export function transactionBytes(transaction: ChangeTransaction): number {
   let bytes = PER_TRANSACTION_BYTES;
   for (const op of transaction.ops) bytes += operationBytes(op);
@@ -35,4 +38,10 @@ function textBytes(values: readonly PgText[]): number {
   let bytes = 0;
   for (const value of values) bytes += value === null ? 1 : value.length;
   return bytes;
+}
+
+/** Roughly what it takes in memory, decoded: bounds queues. */
+export function heapBytes(transaction: ChangeTransaction): number {
+  const objects = HEAP_PER_TRANSACTION_BYTES + transaction.ops.length * HEAP_PER_OPERATION_BYTES;
+  return transactionBytes(transaction) + objects;
 }

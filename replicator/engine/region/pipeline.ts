@@ -39,6 +39,10 @@ import { findFooting } from '#replicator/engine/region/start.ts';
 import type { Footing } from '#replicator/engine/region/start.ts';
 import type { RegionStatus } from '#replicator/engine/region/status.ts';
 
+const INDEX_OVERSHOOT = 1.25;
+const ROOM_WAIT_MS = 5;
+const ROOM_WAITS_MAX = 200;
+
 /** Everything of one server incarnation. Nothing of it outlives an error. */
 export interface PipelineParts {
   readonly footing: Footing;
@@ -318,10 +322,23 @@ class RunningPipeline implements Pipeline {
           if (event !== null) this.#captured(event);
         }
         await publisher.ready(signal);
+        await this.#indexHasRoom(signal);
         if (signal.aborted) return;
       }
     } catch (error) {
       if (!signal.aborted) throw error;
+    }
+  }
+
+  /**
+   * Lets the spill keep up when capture folds faster than it puts aside. Bounded: apply, which spills, may
+   * itself be waiting for a mark that is still to be decoded.
+   */
+  async #indexHasRoom(signal: AbortSignal): Promise<void> {
+    const { index } = this.#parts;
+    const limit = this.#options.indexMaxKeys * INDEX_OVERSHOOT;
+    for (let waits = 0; index.size > limit && waits < ROOM_WAITS_MAX && !signal.aborted; waits++) {
+      await this.#ports.timers.sleep(ROOM_WAIT_MS, signal);
     }
   }
 
