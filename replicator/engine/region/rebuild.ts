@@ -1,9 +1,9 @@
-import { IGNORE_CONFLICTS } from '#conflict/conflict-sink.ts';
+import type { ConflictSink } from '#conflict/conflict-sink.ts';
 import { relationId } from '#core/relation.ts';
 import type { RegionId, ReplicaId } from '#core/region.ts';
 import { regionOf } from '#core/region.ts';
 import { compareStamps } from '#core/transaction.ts';
-import type { ChangeTransaction } from '#core/transaction.ts';
+import type { ChangeTransaction, TransactionHeader } from '#core/transaction.ts';
 import { sequenceOf } from '#core/version-vector.ts';
 import type { VersionVector } from '#core/version-vector.ts';
 import type { ConflictBuffer } from '#replicator/engine/apply/conflict-buffer.ts';
@@ -57,9 +57,10 @@ export async function rebuildIndex(
     const transaction = source.head;
     if (transaction === null) break;
     const late = transaction.replica === sources.own && transaction.sequence > accounted;
-    index.rebuild(transaction, (slot) =>
-      late ? pending.sink(relationId(slot.relation), slot.key) : IGNORE_CONFLICTS,
-    );
+    index.rebuild(transaction, (slot) => {
+      const sink = pending.sink(relationId(slot.relation), slot.key);
+      return late ? sink : onlyOf(sink, sources.own, accounted);
+    });
     if (late) for (const op of transaction.ops) if (op.kind !== 'truncate') quarantine.wrote(op);
     folded++;
     // What is folded here is all captured and applied: nothing is in flight.
@@ -72,6 +73,22 @@ export async function rebuildIndex(
   // Rows that had been forgotten come back with some of their writes; all of those are stable.
   index.pruneRebuilt(sources.stable);
   return folded;
+}
+
+/**
+ * What an operation that is accounted for has to say of own ones that are not: it may have been folded
+ * after them (a pair that it opens), and may have closed what they had opened.
+ */
+function onlyOf(sink: ConflictSink, own: ReplicaId, accounted: number): ConflictSink {
+  const late = (by: TransactionHeader): boolean => by.replica === own && by.sequence > accounted;
+  return {
+    add: (column, kind, left, right) => {
+      if (late(left.by) || late(right.by)) sink.add(column, kind, left, right);
+    },
+    retract: (column, left, right) => {
+      if (late(left) || late(right)) sink.retract(column, left, right);
+    },
+  };
 }
 
 /**
