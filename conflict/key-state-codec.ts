@@ -29,9 +29,13 @@ type Fields = readonly unknown[];
 /** A row's state as plain arrays; `decodeState` gives an equal one. */
 export function encodeState(state: KeyState, numbers: RelationNumbers): EncodedState {
   const headers: TransactionHeader[] = [];
+  const places = new Map<TransactionHeader, number>();
   const at = (by: TransactionHeader): number => {
-    const known = headers.indexOf(by);
-    return known >= 0 ? known : headers.push(by) - 1;
+    // A hot counter gathers tens of thousands of deltas while a member is away: no search.
+    const known = places.get(by);
+    if (known !== undefined) return known;
+    places.set(by, headers.length);
+    return headers.push(by) - 1;
   };
   const pairs = (frontier: Frontier<Write>): Fields =>
     frontier.pairs.map(({ left, right }) => [at(left), at(right)]);
