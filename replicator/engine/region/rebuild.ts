@@ -57,7 +57,7 @@ export async function rebuildIndex(
     const transaction = source.head;
     if (transaction === null) break;
     const late = transaction.replica === sources.own && transaction.sequence > accounted;
-    // It looks at rows that may have been put aside on the way.
+    // A TRUNCATE looks at the whole table, also at rows that were put aside on the way.
     for (const op of transaction.ops) {
       if (op.kind === 'truncate') await spill.loadTable(op.relation);
     }
@@ -72,8 +72,6 @@ export async function rebuildIndex(
     source.head = await next(source.pieces);
   }
   for (const { pieces } of open) await pieces.return(undefined);
-  // A row that was put aside and then folded on may hold concurrent writes in two halves: then it is dirty.
-  await spill.load(index.partialSlots());
   // A row that was put aside on the way, and folded on since, may hold concurrent writes in two halves.
   await spill.load(index.partialSlots());
   // Rows that had been forgotten come back with some of their writes; all of those are stable.
