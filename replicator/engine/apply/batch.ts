@@ -70,7 +70,12 @@ export function settleBatch(index: UnstableIndex, batch: Batch, late: Late): voi
 export function replan(index: UnstableIndex, planned: PlannedKey, sink: ConflictSink): PlannedKey {
   const id = relationId(planned.relation);
   const base = index.slot(id, planned.key);
-  const again = new PlannedKey(planned.relation, planned.key, base, index.state(id, planned.key));
+  const again = new PlannedKey(
+    planned.relation,
+    planned.key,
+    base,
+    base === undefined ? index.ground(id) : null,
+  );
   for (const { by, op } of planned.ops) again.add(by, op, () => sink);
   return again;
 }
@@ -88,7 +93,7 @@ function settleKey(
   const grounded = now !== undefined || index.state(id, key) === planned.before;
   const moved = now !== planned.base || (now?.changes ?? 0) !== planned.baseChanges || !grounded;
   const [first] = ops;
-  if (!moved && planned.isBlank && first !== undefined && index.isBlank(id)) {
+  if (!moved && planned.isPlain && first !== undefined && index.isBlank(id)) {
     index.settleFirst(relation, key, first);
     return;
   }
@@ -118,7 +123,7 @@ function plan(
   const known = table.get(key);
   if (known !== undefined) return known;
   const base = index.slot(id, key);
-  const planned = new PlannedKey(relation, key, base, index.state(id, key));
+  const planned = new PlannedKey(relation, key, base, base === undefined ? index.ground(id) : null);
   table.set(key, planned);
   return planned;
 }

@@ -1,6 +1,7 @@
 import type { ConflictSink } from '#conflict/conflict-sink.ts';
 import { applyDelta, isDelta } from '#conflict/delta-family.ts';
 import type { KeyState } from '#conflict/key-state.ts';
+import { must } from '#core/assert.ts';
 import { addDecimals } from '#core/decimal.ts';
 import type { PgText, Relation } from '#core/relation.ts';
 import type { RowKey } from '#core/row-key.ts';
@@ -8,6 +9,7 @@ import { sameDot } from '#core/transaction.ts';
 import type { KeyedOp, TransactionHeader } from '#core/transaction.ts';
 import { positionsIn } from '#replicator/engine/apply/local-tables.ts';
 import type { LocalRelation } from '#replicator/engine/apply/local-tables.ts';
+import { replaces } from '#replicator/engine/index/slot.ts';
 import type { Slot } from '#replicator/engine/index/slot.ts';
 import type { ColumnWrite, LockedRow } from '#replicator/engine/statement.ts';
 
@@ -25,39 +27,58 @@ export class PlannedKey {
   readonly baseOwnFolds: number;
   /** The last captured local transaction that the plan knows of; the slot's own moves on. */
   readonly knownXid: number | null;
-  /** What was known before the batch; decides whether the row is in the table. */
-  readonly before: KeyState;
   readonly ops: PlannedOp[] = [];
-  /** Null while the row is blank and the batch says one thing about it: the common case, never folded. */
+  readonly #before: KeyState | null;
+  /** Null while one plain operation is all that there is to know of the row: the common case, never folded. */
   #state: KeyState | null;
 
-  constructor(relation: Relation, key: RowKey, base: Slot | undefined, before: KeyState) {
+  /** `before`: null for what `base` holds. */
+  constructor(relation: Relation, key: RowKey, base: Slot | undefined, before: KeyState | null) {
     this.relation = relation;
     this.key = key;
     this.base = base;
     this.baseChanges = base?.changes ?? 0;
     this.baseOwnFolds = base?.ownFolds ?? 0;
     this.knownXid = base?.xid ?? null;
-    this.before = before;
-    this.#state = base === undefined && before.latest.length === 0 ? null : before;
+    this.#before = before;
+    const single = before === null && base !== undefined && base.only !== null;
+    const blank = base === undefined && before?.latest.length === 0;
+    this.#state = single || blank ? null : this.before;
   }
 
-  /** True when all that is known of the row is the batch's only operation on it. */
-  get isBlank(): boolean {
-    return this.#state === null;
+  /** What was known before the batch; decides whether the row is in the table. */
+  get before(): KeyState {
+    return this.#before ?? must(this.base, 'slot').state;
+  }
+
+  /** True when the batch's only operation is all that needs to be known of the row. */
+  get isPlain(): boolean {
+    return this.#state === null && this.ops.length === 1;
   }
 
   get state(): KeyState {
-    return this.#state ?? this.#folded(NO_SINK);
+    return (this.#state ??= this.#folded(NO_SINK));
   }
 
   add(by: TransactionHeader, op: KeyedOp, sink: () => ConflictSink): void {
-    const first = this.#state === null && this.ops.length === 0;
-    if (!first) {
-      const known = this.#state ?? this.#folded(sink());
-      this.#state = known.fold(by, op, sink());
-    }
+    if (this.#state === null && this.#staysPlain({ by, op })) return;
+    const known = this.#state ?? this.#folded(sink());
+    this.#state = known.fold(by, op, sink());
     this.ops.push({ by, op });
+  }
+
+  /** Keeps the operation alone if nothing before it needs remembering. */
+  #staysPlain(next: PlannedOp): boolean {
+    const [only] = this.ops;
+    if (only === undefined) {
+      const known = this.base?.only ?? null;
+      const first = this.base === undefined || (known !== null && replaces(next, known));
+      if (first) this.ops.push(next);
+      return first;
+    }
+    if (!replaces(next, only)) return false;
+    this.ops[0] = next;
+    return true;
   }
 
   #folded(sink: ConflictSink): KeyState {
@@ -89,7 +110,7 @@ const DELETE: RowAction = { kind: 'delete' };
  */
 export function fastAction(planned: PlannedKey, local: LocalRelation): RowAction {
   const [first] = planned.ops;
-  if (planned.isBlank && first !== undefined) return blankAction(first.op, local);
+  if (planned.isPlain && first !== undefined) return plainAction(first.op, local);
   const { before, state, ops } = planned;
   const present = before.alive() ?? first?.op.kind !== 'insert';
   const alive = state.alive() ?? present;
@@ -106,8 +127,8 @@ export function fastAction(planned: PlannedKey, local: LocalRelation): RowAction
   return columns.length === 0 ? NONE : { kind: 'update', columns, writes };
 }
 
-/** Nothing concurrent is known: the operation itself is the action. */
-function blankAction(op: KeyedOp, local: LocalRelation): RowAction {
+/** Nothing that is known is concurrent with it: the operation itself is the action. */
+function plainAction(op: KeyedOp, local: LocalRelation): RowAction {
   if (op.kind === 'delete') return DELETE;
   const positions = positionsIn(op.relation, local);
   if (op.kind === 'insert') {

@@ -50,6 +50,11 @@ export class Slot {
     return this.#state;
   }
 
+  /** The one operation that is all there is to know; null when it is more, or less. */
+  get only(): Told | null {
+    return this.#only;
+  }
+
   /** Newest transaction per replica that touched the row. */
   get latest(): readonly TransactionHeader[] {
     if (this.#state !== null) return this.#state.latest;
@@ -88,7 +93,7 @@ export class Slot {
 
 // A plain update of everything that an earlier plain update wrote, by somebody who had seen it, leaves
 // nothing of that one to remember: the hot row of one region stays one operation.
-function replaces(next: Told, known: Told): boolean {
+export function replaces(next: Told, known: Told): boolean {
   if (next.op.kind !== 'update' || known.op.kind !== 'update') return false;
   if (!happenedBefore(known.by, next.by) || sameDot(known.by, next.by)) return false;
   if (next.op.relation !== known.op.relation) return false;

@@ -64,6 +64,11 @@ export class UnstableIndex {
     return this.#relations.get(relation)?.slots.get(key);
   }
 
+  /** What a row without a slot starts from. */
+  ground(relation: string): KeyState {
+    return this.#relations.get(relation)?.ground ?? KeyState.EMPTY;
+  }
+
   /** True when a row without a slot is one of which nothing unstable is known. */
   isBlank(relation: string): boolean {
     return (this.#relations.get(relation)?.ground ?? KeyState.EMPTY) === KeyState.EMPTY;
