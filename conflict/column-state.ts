@@ -101,13 +101,6 @@ export class ColumnState {
     return new ColumnState(this.name, assignments, dropped ? deltas : this.deltas);
   }
 
-  /** True when everything here satisfies `holds`. */
-  every(holds: (by: TransactionHeader) => boolean): boolean {
-    if (!this.assignments.writes.every(({ by }) => holds(by))) return false;
-    for (let at = this.deltas; at !== null; at = at.rest) if (!holds(at.by)) return false;
-    return true;
-  }
-
   /** Every transaction that this state refers to. */
   *headers(): Iterable<TransactionHeader> {
     yield* this.assignments.headers();

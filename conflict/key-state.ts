@@ -144,7 +144,7 @@ export class KeyState {
     const columns =
       this.columns.length === 0
         ? this.columns
-        : this.columns.map((c) => pruneColumn(c, doubtful, forgotten)).filter((c) => c !== null);
+        : this.columns.map((c) => c.prune(forgotten)).filter((c) => c !== null);
     const insert = this.insert !== null && !forgotten(this.insert.by) ? this.insert : null;
     if (claims === null && !unsure && columns.length === 0 && insert === null) return null;
     const latest = this.latest.filter((by) => !isStable(by));
@@ -163,11 +163,13 @@ export class KeyState {
     if (this.deletion !== null) yield this.deletion.by;
   }
 
-  /** Stable, and in the deletion's image or overruled together with it: every claim has seen it. */
+  /**
+   * Stable, and in the deletion's image. Whether the other claims have seen it does not matter: the
+   * table shows it, and asking would keep half of what a rebuild brings back of a forgotten column.
+   */
   #settledBy(isStable: IsStable): IsStable {
-    const seers = this.claims.writes.map(({ by }) => by);
-    if (this.deletion !== null) seers.push(this.deletion.by);
-    return (by) => isStable(by) && seers.every((seer) => happenedBefore(by, seer));
+    const seers = this.deletion === null ? this.claims.writes : [this.deletion];
+    return (by) => isStable(by) && seers.every((seer) => happenedBefore(by, seer.by));
   }
 
   /** A column of a row that was deleted: what the deleter saw, unless something it did not see decides. */
@@ -234,15 +236,6 @@ export class KeyState {
 /** Positions of the key columns in `columns`, for callers that build statements. */
 export function keyNames(relation: Relation): readonly string[] {
   return relation.keyColumns.map((position) => relation.columns[position]?.name ?? '');
-}
-
-function pruneColumn(
-  column: ColumnState,
-  doubtful: boolean,
-  forgotten: IsStable,
-): ColumnState | null {
-  if (!doubtful) return column.prune(forgotten);
-  return column.every(forgotten) ? null : column;
 }
 
 function laterDeath(known: Death | null, next: Death): Death {
