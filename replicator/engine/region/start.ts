@@ -50,15 +50,9 @@ export async function findFooting(
   own: LogStream,
   signal: AbortSignal,
 ): Promise<Footing> {
-  await adoptTail(ports, options, await readState(control), own, signal);
+  const originFiltered = options.origin === 'auto' && ports.database.originSupported;
   for (;;) {
-    // In this order: the log is ahead of what the vector announces, and another replicator may be at
-    // work (takeover.e2e.test.ts).
-    const state = await readState(control);
     const before = await readTail(own);
-    refuseOtherServer(state, before);
-    refuseLostTail(state, before);
-    const originFiltered = options.origin === 'auto' && ports.database.originSupported;
     const stream = await ports.replication.start({
       slot: options.slot,
       publication: options.publication,
@@ -66,28 +60,23 @@ export async function findFooting(
       origin: originFiltered ? 'none' : 'any',
     });
     try {
+      // From here on nobody else appends or applies: what is read now holds (takeover.e2e.test.ts).
+      await adoptTail(ports, options, await readState(control), own, signal);
       const tail = await readTail(own);
       if (tail.position !== before.position) {
         await stream.close();
         continue;
       }
-      const settled = await readState(control);
-      const replica = replicaId(options.region, settled.epoch);
-      const capture = await captureState(control, replica, settled, tail);
-      const applied = parseVector(settled.vector);
-      const stable = parseVector(settled.stable);
-      const foldFrom = parseVector(settled.foldFrom);
-      return {
-        replica,
-        state: settled,
-        applied,
-        stable,
-        foldFrom,
-        tail,
-        capture,
-        stream,
-        originFiltered,
-      };
+      const state = await readState(control);
+      refuseOtherServer(state, tail);
+      refuseLostTail(state, tail);
+      const replica = replicaId(options.region, state.epoch);
+      const capture = await captureState(control, replica, state, tail);
+      const applied = parseVector(state.vector);
+      const stable = parseVector(state.stable);
+      const foldFrom = parseVector(state.foldFrom);
+      const vectors = { applied, stable, foldFrom };
+      return { replica, state, ...vectors, tail, capture, stream, originFiltered };
     } catch (error) {
       await stream.close();
       throw error;
