@@ -91,7 +91,7 @@ async function disturb(
 ): Promise<void> {
   const { startMs, endMs } = span;
   while (performance.now() < endMs - 3000) {
-    await pause(500 + random.integer(1500));
+    await pause(200 + random.integer(800));
     const region = all.all[random.integer(all.all.length)];
     if (region === undefined) return;
     const [fault, disturb] = FAULTS[random.integer(FAULTS.length)] ?? ALL_FAULTS[0];
