@@ -55,7 +55,7 @@ async function endApplySession(eu: TestRegion): Promise<void> {
 
 test('the reply to COMMIT is lost, again and again', async () => {
   await conserved(20, async (eu) => {
-    for (let round = 0; round < 4; round++) {
+    for (let round = 0; round < 2; round++) {
       const generation = await generationOf(eu);
       eu.apply.loseCommitReply();
       await eventually('apply goes on', async () => (await generationOf(eu)) > generation + 3);
@@ -65,7 +65,7 @@ test('the reply to COMMIT is lost, again and again', async () => {
 
 test('apply’s session is ended right after COMMIT was sent', async () => {
   await conserved(20, async (eu) => {
-    for (let round = 0; round < 5; round++) {
+    for (let round = 0; round < 3; round++) {
       const generation = await generationOf(eu);
       const ended = Promise.withResolvers<void>();
       eu.apply.whenCommitIsSent(() => {
