@@ -1,7 +1,7 @@
 import { cp, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { expect, test } from 'vitest';
+import { afterEach, expect, test } from 'vitest';
 import type { RegionStatus } from '#replicator/engine/region/status.ts';
 import { expectLedgerKept } from '#tests/support/chaos-audit.ts';
 import { withCluster } from '#tests/support/chaos-cluster.ts';
@@ -14,6 +14,9 @@ const chaos = withCluster({
   schema: LOAD_SCHEMA,
   config: { columns: LOAD_COLUMNS },
 });
+
+// What one test leaves cut must not fail the next one too.
+afterEach(() => chaos.cluster.healAll());
 
 /** What a power cut leaves of a store that acknowledged before it wrote to the disk. */
 async function loseTail(region: string, meanwhile: () => Promise<void>): Promise<void> {

@@ -1,7 +1,7 @@
 import { readFile, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { describe, expect, test } from 'vitest';
+import { afterEach, describe, expect, test } from 'vitest';
 import { EverywriteError } from '#core/errors.ts';
 import { prepareCluster } from '#deploy/local/prepare-cluster.ts';
 import { withCluster } from '#tests/support/chaos-cluster.ts';
@@ -24,6 +24,9 @@ describe('what is wrong around a region is said, and mended without a restart:',
     startReplicators: false,
     config: { log: { maxBytes: 16 * MIB } },
   });
+
+  // What one test leaves cut must not fail the next one too.
+  afterEach(() => chaos.cluster.healAll());
 
   test('a database that is not prepared, or down, when its replicator starts', async () => {
     const { cluster } = chaos;

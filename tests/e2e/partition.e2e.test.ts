@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { expect, test } from 'vitest';
+import { afterEach, expect, test } from 'vitest';
 import { expectLedgerKept } from '#tests/support/chaos-audit.ts';
 import { withCluster } from '#tests/support/chaos-cluster.ts';
 import { expectConverged } from '#tests/support/chaos-compare.ts';
@@ -15,6 +15,9 @@ const chaos = withCluster({
   schema: LOAD_SCHEMA,
   config: { columns: LOAD_COLUMNS },
 });
+
+// What one test leaves cut must not fail the next one too.
+afterEach(() => chaos.cluster.healAll());
 
 test(
   'a region that is cut off goes on writing, stays small, and catches up',
