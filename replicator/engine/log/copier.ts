@@ -140,7 +140,10 @@ export class Copier {
       // The link goes on dialling: a peer that does not answer now is asked again at the next turn.
       const late = this.#ports.timers.sleep(PEER_PATIENCE_MS).then(() => null);
       const store = await Promise.race([this.#stores.peer(region), late]);
-      if (store === null || !store.connected()) return null;
+      if (store === null || !store.connected()) {
+        this.#failed(unanswered(region));
+        return null;
+      }
       return await store.stream(this.#origin, false);
     } catch (error) {
       this.#failed(asEverywriteError(error, 'PEER_UNREACHABLE'));
@@ -222,4 +225,12 @@ function nextOf(header: FrameHeader): number {
 
 function leavesHole(header: FrameHeader, last: FrameHeader | null): boolean {
   return last !== null && header.replica === last.replica && nextOf(header) > last.lastSequence + 1;
+}
+
+function unanswered(region: RegionId): EverywriteError {
+  return new EverywriteError({
+    code: 'PEER_UNREACHABLE',
+    recovery: 'retry',
+    message: `NATS of ${region} does not answer; its log is asked of other regions, and of it again.`,
+  });
 }
