@@ -74,7 +74,7 @@ describe.each(versions)('PostgreSQL $version', ({ version, binDir, present }) =>
     expect(JSON.parse(String(settings?.['value']))).toEqual({
       id: 1,
       clockOffsetUs: 0,
-      tables: { 'public.account': { key: ['id'], columns: { balance: 'counter' } } },
+      tables: { 'public.account': { key: ['id'], columns: { balance: 'counter' }, generated: [] } },
     });
     const published = (await database.rows(PUBLISHED)).map((row) => row['name']);
     expect(published).toEqual(['everywrite.applied', 'everywrite.settings', 'public.account']);
