@@ -434,6 +434,7 @@ describe.each(versions)('PostgreSQL $version', ({ version, binDir, present }) =>
       expect(tables['public.playlist_track']).toEqual({
         key: ['playlist_id', 'track_id'],
         columns: {},
+        generated: [],
       });
     },
   );
