@@ -31,12 +31,12 @@ afterEach(async () => {
   await proxy.close();
 });
 
-async function peer(readerPatienceMs = 300) {
+async function peer(peerPatienceMs = 300) {
   const url = `nats://127.0.0.1:${proxy.port}`;
   const stores = log.stores({
     region: US,
     peerUrls: { eu: url },
-    limits: { ...limits, readerPatienceMs },
+    limits: { ...limits, peerPatienceMs },
   });
   const store = await stores.peer(EU);
   const stream = must(await store.stream(EU, true), 'stream');
