@@ -89,19 +89,19 @@ export class Housekeeping {
    * more than that, and finds here what its rebuild needs (log-loss.e2e.test.ts).
    */
   #keep(foldFrom: VersionVector): void {
-    const now = this.#ports.clock.monotonicMs();
-    this.#checkpoints.push({ atMs: now, foldFrom });
+    this.#checkpoints.push({ atMs: this.#ports.clock.monotonicMs(), foldFrom });
+  }
+
+  /** Only below the saved checkpoint: a rebuild begins there. The last entry always stays. */
+  async #trim(now: number): Promise<void> {
+    this.#lastTrimMs = now;
+    // Here, not where one is saved: a region at rest saves none, and a full log keeps it at rest.
     const due = now - this.#options.logTrailMs;
     for (let next = this.#checkpoints[0]; next !== undefined; next = this.#checkpoints[0]) {
       if (next.atMs > due) break;
       this.#trimBelow = next.foldFrom;
       this.#checkpoints.shift();
     }
-  }
-
-  /** Only below the saved checkpoint: a rebuild begins there. The last entry always stays. */
-  async #trim(now: number): Promise<void> {
-    this.#lastTrimMs = now;
     await this.#trimStream(this.#options.region, this.#parts.own);
     for (const [origin, copy] of this.#parts.copies) await this.#trimStream(origin, copy);
   }
