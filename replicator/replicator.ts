@@ -6,6 +6,7 @@ import { startAdmin } from '#replicator/admin.ts';
 import type { ClusterConfig, RegionConfig } from '#replicator/config.ts';
 import { Region } from '#replicator/engine/region/region.ts';
 import type { RegionOptions } from '#replicator/engine/region/ports.ts';
+import { BLANK_STATUS } from '#replicator/engine/region/status.ts';
 import type { RegionStatus } from '#replicator/engine/region/status.ts';
 import { trailMs } from '#replicator/nats/durability.ts';
 import { NatsLogStores } from '#replicator/nats/log-stores.ts';
@@ -44,7 +45,8 @@ export async function startReplicator(
   const stop = new AbortController();
   let current: Region | null = null;
   let waiting: RegionStatus['error'] = null;
-  const status = (): RegionStatus => current?.status() ?? unstarted(region, waiting);
+  const status = (): RegionStatus =>
+    current?.status() ?? { ...BLANK_STATUS, region, error: waiting };
   const admin = await startAdmin(own.admin, status);
   const work = (async () => {
     const logs = logStores(config, own, logger);
@@ -165,31 +167,4 @@ async function connectDatabase(
     }
   }
   return null;
-}
-
-function unstarted(region: RegionId, error: RegionStatus['error']): RegionStatus {
-  return {
-    region,
-    replica: '',
-    phase: 'starting',
-    error,
-    applied: {},
-    stable: {},
-    captured: 0,
-    unpublishedBytes: 0,
-    indexKeys: 0,
-    spilledKeys: 0,
-    dirtyKeys: 0,
-    quarantined: 0,
-    counters: {
-      transactions: 0,
-      rows: 0,
-      slowRows: 0,
-      conflicts: 0,
-      lockTimeouts: 0,
-      batches: 0,
-      fences: 0,
-    },
-    origins: {},
-  };
 }

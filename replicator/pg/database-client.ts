@@ -1,20 +1,15 @@
 import pg from 'pg';
 import type { SessionKind } from '#replicator/engine/database-port.ts';
+import { PINNED_SETTINGS } from './connection-settings.ts';
 import { databaseError } from './database-error.ts';
 import type { Answer, Query } from './sql-query.ts';
 
 // Every shape of a statement is prepared once and kept by the server for as long as the session lives.
 const PREPARED_MAX = 1_000;
 
-/** Without these the same value has other texts in other sessions; nothing here depends on a role's settings. */
 const SETTINGS = {
-  DateStyle: 'ISO,MDY',
-  IntervalStyle: 'postgres',
-  TimeZone: 'UTC',
-  bytea_output: 'hex',
-  extra_float_digits: '3',
+  ...PINNED_SETTINGS,
   xmloption: 'content',
-  search_path: 'pg_catalog',
   statement_timeout: '0',
   idle_in_transaction_session_timeout: '0',
 } as const;

@@ -3,7 +3,7 @@ import type { EverywriteError } from '#core/errors.ts';
 import type { RegionOptions, RegionPorts } from '#replicator/engine/region/ports.ts';
 import { startPipeline } from '#replicator/engine/region/pipeline.ts';
 import type { Pipeline } from '#replicator/engine/region/pipeline.ts';
-import { describeError } from '#replicator/engine/region/status.ts';
+import { BLANK_STATUS, describeError } from '#replicator/engine/region/status.ts';
 import type { RegionStatus } from '#replicator/engine/region/status.ts';
 
 const BACKOFF_MIN_MS = 100;
@@ -67,7 +67,7 @@ export class Region {
     const error = describeError(this.#error);
     const running = this.#pipeline?.status();
     if (running !== undefined) return { ...running, error: running.error ?? error };
-    return { ...EMPTY_STATUS, region: this.#options.region, phase: this.#phase, error };
+    return { ...BLANK_STATUS, region: this.#options.region, phase: this.#phase, error };
   }
 
   async #once(signal: AbortSignal): Promise<void> {
@@ -86,28 +86,3 @@ export class Region {
     }
   }
 }
-
-const EMPTY_STATUS: RegionStatus = {
-  region: '',
-  replica: '',
-  phase: 'starting',
-  error: null,
-  applied: {},
-  stable: {},
-  captured: 0,
-  unpublishedBytes: 0,
-  indexKeys: 0,
-  spilledKeys: 0,
-  dirtyKeys: 0,
-  quarantined: 0,
-  counters: {
-    transactions: 0,
-    rows: 0,
-    slowRows: 0,
-    conflicts: 0,
-    lockTimeouts: 0,
-    batches: 0,
-    fences: 0,
-  },
-  origins: {},
-};

@@ -62,3 +62,29 @@ export function lagOf(
   const since = oldestWaitingUs ?? newest?.wallUs ?? nowUs;
   return { lagMs: Math.max(0, (nowUs - since) / 1000), lagTransactions: behind };
 }
+
+/** A replicator that has nothing to tell yet. */
+export const BLANK_STATUS: RegionStatus = {
+  region: '',
+  replica: '',
+  phase: 'starting',
+  error: null,
+  applied: {},
+  stable: {},
+  captured: 0,
+  unpublishedBytes: 0,
+  indexKeys: 0,
+  spilledKeys: 0,
+  dirtyKeys: 0,
+  quarantined: 0,
+  counters: {
+    transactions: 0,
+    rows: 0,
+    slowRows: 0,
+    conflicts: 0,
+    lockTimeouts: 0,
+    batches: 0,
+    fences: 0,
+  },
+  origins: {},
+};
