@@ -7,6 +7,7 @@ const real = ['tests/**/*.{pg,nats,e2e}.test.ts'];
 
 export default defineConfig({
   test: {
+    setupFiles: ['tests/support/property-seed.ts'],
     projects: [
       {
         extends: true,

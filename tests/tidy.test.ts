@@ -229,7 +229,8 @@ test('a file that a comment or a document names exists', () => {
 });
 
 test('every source file is used by another', () => {
-  const everything = TEXTS.concat({ path: 'package.json', text: read('package.json') });
+  const settings = ['package.json', 'vitest.config.ts'].map((path) => ({ path, text: read(path) }));
+  const everything = TEXTS.concat(settings);
   const unused = TYPESCRIPT.map(({ path }) => path)
     .filter((path) => !/\.test\.ts$|^tests\/bench\//.test(path))
     .filter((path) => {

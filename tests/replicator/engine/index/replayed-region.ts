@@ -99,7 +99,9 @@ export class ReplayedRegion {
       this.#fence();
       const again = replan(index, planned, IGNORE_CONFLICTS);
       batch.tables.get(ID)?.set(planned.key, again);
-      this.#write(planned.key, this.#fenced(again));
+      const action = this.#fenced(again);
+      if (action.kind === 'incomplete') throw new Error(`the row ${planned.key} is incomplete`);
+      this.#write(planned.key, action);
     }
     midway();
     for (const { by, op } of batch.truncates) index.foldTruncate(by, op, () => IGNORE_CONFLICTS);
@@ -148,7 +150,10 @@ export class ReplayedRegion {
     return fencedAction(planned, NAMES, locked, null);
   }
 
-  /** As the guarded statements do; false when the row is not as the index believes. */
+  /**
+   * As the guarded statements do; false when the row is not as the index believes, or when capture met
+   * an own write since the plan and no operation carries the whole row: such a row is fenced too.
+   */
   #write(key: RowKey, action: RowAction): boolean {
     const row = this.table.get(key);
     switch (action.kind) {
@@ -171,7 +176,7 @@ export class ReplayedRegion {
         return true;
       }
       default:
-        throw new Error(`the row ${key} is incomplete`);
+        return false;
     }
   }
 
