@@ -7,6 +7,7 @@ import { isBeyond } from '#replicator/engine/log/frame-order.ts';
 import { firstBeyond } from '#replicator/engine/log/frame-search.ts';
 import { decodeFrame } from '#replicator/engine/log/frame.ts';
 import type { FrameHeader } from '#replicator/engine/log/frame.ts';
+import { refuseFork } from '#replicator/engine/log/same-history.ts';
 
 export interface CopierPorts {
   readonly timers: Timers;
@@ -102,7 +103,7 @@ export class Copier {
     if (from > last) return 0;
     let copied = 0;
     for await (const entries of source.read(from, signal)) {
-      copied += await this.#append(entries);
+      copied += await this.#append(source, entries);
       if ((entries.at(-1)?.position ?? 0) >= last) break;
     }
     return copied;
@@ -155,27 +156,40 @@ export class Copier {
     const from = await this.#whereToRead(stream);
     this.status.source = source;
     this.status.error = null;
-    for await (const entries of stream.read(from, signal)) await this.#append(entries);
+    for await (const entries of stream.read(from, signal)) await this.#append(stream, entries);
   }
 
   async #whereToRead(stream: LogStream): Promise<number> {
     const from = await firstBeyond(stream, (header) => isBeyond(header, this.status.last));
-    const entry = await stream.entryAt(from);
+    const [entry, prior] = await Promise.all([
+      stream.entryAt(from),
+      from > 1 ? stream.entryAt(from - 1) : null,
+    ]);
+    await this.#compare(stream, prior);
     if (entry !== null) this.#refuseGap(decodeFrame(entry.frame).header, this.status.last);
     return from;
   }
 
-  async #append(entries: readonly LogEntry[]): Promise<number> {
+  #compare(source: LogStream, known: LogEntry | null): Promise<void> {
+    return refuseFork(this.#origin, this.#copy, this.status.last, source, known);
+  }
+
+  async #append(source: LogStream, entries: readonly LogEntry[]): Promise<number> {
     const fresh: { readonly header: FrameHeader; readonly frame: Uint8Array }[] = [];
     let { last } = this.status;
-    for (const { frame } of entries) {
+    let known: LogEntry | null = null;
+    for (const entry of entries) {
+      const { frame } = entry;
       const { header } = decodeFrame(frame);
+      if (tellsAgain(header, last)) known = entry;
       if (!isBeyond(header, last)) continue;
       this.#refuseGap(header, last);
       if (leavesHole(header, last)) await this.#startOver(fresh.length === 0);
       fresh.push({ header, frame });
       last = header;
     }
+    // What the copy has already is passed over, but not on trust.
+    if (known !== null) await this.#compare(source, known);
     const base = this.#position;
     const appends = fresh.map(({ frame }, at) => this.#copy.append(frame, base + at));
     const outcomes = await Promise.allSettled(appends);
@@ -225,6 +239,10 @@ function nextOf(header: FrameHeader): number {
 
 function leavesHole(header: FrameHeader, last: FrameHeader | null): boolean {
   return last !== null && header.replica === last.replica && nextOf(header) > last.lastSequence + 1;
+}
+
+function tellsAgain(header: FrameHeader, last: FrameHeader | null): boolean {
+  return header.kind === 'transactions' && header.firstSequence <= (last?.lastSequence ?? 0);
 }
 
 function unanswered(region: RegionId): EverywriteError {

@@ -151,6 +151,29 @@ test.each([
   await end();
 });
 
+function otherWith(sequence: number): OwnRecord {
+  const record = ownRecord(sequence);
+  if (record.kind !== 'transaction') throw new Error('unexpected');
+  const hlc = (record.transaction.hlc + 1) as typeof record.transaction.hlc;
+  return { ...record, transaction: { ...record.transaction, hlc } };
+}
+
+test.each([
+  ['ends like the copy', [ownRecord(1), otherWith(2)], []],
+  ['has grown beyond the copy', [ownRecord(1), otherWith(2), otherWith(3), ownHeartbeat(3)], []],
+  ['is behind the copy and grows', [ownRecord(1)], [otherWith(2), otherWith(3)]],
+])('a log that gives a dot away twice is refused: it %s', async (_, stored, growth) => {
+  store(copy, ownRecord(1), ownRecord(2));
+  store(eu.streams.get(EU), ...stored);
+  start();
+  await time.pass(100);
+  store(eu.streams.get(EU), ...growth);
+  await time.pass(1000);
+  expect(copier.status.error).toMatchObject({ code: 'LOG_FORKED', recovery: 'operator' });
+  expect(held()).toEqual(['t1', 't2']);
+  await end();
+});
+
 test('large transactions that commit back to back are copied whole', async () => {
   // Pieces stand where the commit record begins; here that is where the first one ends: 140.
   store(eu.streams.get(EU), ...pieces(1, 3), ...pieces(2, 3, 60));
