@@ -17,6 +17,7 @@ export type ErrorCode =
   | 'LOG_UNREACHABLE'
   | 'LOG_FENCED'
   | 'LOG_FULL'
+  | 'LOG_FORKED'
   | 'LOG_GAP'
   | 'LOG_CORRUPT'
   | 'LOG_TAIL_LOST'
