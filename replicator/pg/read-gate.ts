@@ -1,12 +1,13 @@
 import { Socket } from 'node:net';
 import type { SocketConstructorOpts } from 'node:net';
 
-/** More socket reads than this within a millisecond, and reading rests. */
-const BUSY_READS = 16;
-const REST_MS = 1;
-/** So many rests in a row that brought less than so much: the flood is over. */
+/** More socket reads than this within so long, and reading rests: some 500 small transactions a second. */
+const BUSY_READS = 24;
+const BUSY_WINDOW_MS = 10;
+const REST_MS = 2;
+/** So many reads in a row that brought less than so much, between rests: the flood is over. */
 const POOR_READS_MAX = 3;
-const POOR_READ_BYTES = 4096;
+const POOR_READ_BYTES = 256;
 /** Node's read size: a read that fills it left more in the kernel, so there is no point in a rest. */
 const FULL_READ_BYTES = 65_536;
 
@@ -29,7 +30,7 @@ export function promptlyPausingSocket(): Socket {
 
 /**
  * Decides when to read. The walsender writes one tiny chunk per message: while messages pour in, a
- * rest of a millisecond turns a hundred reads into one and takes a tenth of the CPU. Under light load it
+ * rest of two milliseconds turns a hundred reads into one and takes a tenth of the CPU. Under light load it
  * reads at once, because then the rest would be all of the lag.
  */
 export class ReadGate {
@@ -76,7 +77,7 @@ export class ReadGate {
 
   #isFlood(): boolean {
     const now = performance.now();
-    if (now - this.#windowStartMs > REST_MS) {
+    if (now - this.#windowStartMs > BUSY_WINDOW_MS) {
       this.#windowStartMs = now;
       this.#windowReads = 0;
     }

@@ -98,9 +98,11 @@ function cores(name: string, measured: Measured | undefined): readonly string[] 
 async function measurePair(bench: Bench, pair: Pair): Promise<Measured> {
   await vacuum(pair);
   await sleep(SETTLE_MS);
+  pair.toggleProfile();
   const stopCount = await startCpuCount(() => pair.processes());
   const measured = await measure(bench, pair.origin);
   const cpu = await stopCount();
+  pair.toggleProfile();
   const endedMs = performance.now();
   const mark = nextMark();
   await writeProbe(pair.origin.control, 0, mark);

@@ -9,6 +9,7 @@ import type { FrameHeader } from '#replicator/engine/log/frame.ts';
 import { isBeyond } from '#replicator/engine/log/frame-order.ts';
 import { frameRecords } from '#replicator/engine/log/framing.ts';
 import type { EncodedFrame, OwnRecord } from '#replicator/engine/log/framing.ts';
+import { PublishPace } from '#replicator/engine/log/publish-pace.ts';
 import { Signal } from '#replicator/engine/signal.ts';
 import type { Snapshot } from '#replicator/engine/statement.ts';
 
@@ -28,9 +29,8 @@ export interface PublisherPorts {
 const APPEND_BATCH_MAX = 2000;
 const INVISIBLE_WAIT_MS = 1;
 const RETRY_WAIT_MS = 500;
-// While transactions come faster than frames are acknowledged, a frame carries what a moment brings: each
-// costs a visibility check here and two appends and a commit at every peer.
-const LINGER_MS = 1;
+// With so much waiting there is no need to wait for more.
+const WAIT_QUEUE_MAX = 256;
 const TRAIL_STEP_MS = 100;
 
 /**
@@ -44,6 +44,7 @@ export class Publisher {
   readonly #options: PublisherOptions;
   readonly #durable: (header: FrameHeader) => void;
   readonly #confirm: (endLsn: Lsn) => void;
+  readonly #pace = new PublishPace();
   readonly #arrived = new Signal();
   readonly #drained = new Signal();
   readonly #trailing: { readonly atMs: number; readonly endLsn: Lsn }[] = [];
@@ -87,6 +88,7 @@ export class Publisher {
   enqueue(record: OwnRecord): void {
     this.#queue.push(record);
     this.#queuedBytes += record.bytes;
+    if (record.kind === 'transaction') this.#pace.arrived(this.#ports.clock.monotonicMs());
     this.#arrived.raise();
   }
 
@@ -117,11 +119,17 @@ export class Publisher {
         this.#queue = this.#queue.slice(visible);
         for (const record of records) this.#queuedBytes -= record.bytes;
         this.#drained.raise();
-        if (this.#queue.length > 0) await this.#ports.timers.sleep(LINGER_MS, signal);
+        await this.#wait(signal);
       }
     } finally {
       stop();
     }
+  }
+
+  async #wait(signal: AbortSignal): Promise<void> {
+    if (this.#queue.length > WAIT_QUEUE_MAX) return;
+    const waitMs = this.#pace.waitMs(this.#ports.clock.monotonicMs());
+    if (waitMs > 0) await this.#ports.timers.sleep(waitMs, signal);
   }
 
   /** How many queued records, from the front, a fresh snapshot shows. */

@@ -26,24 +26,24 @@ test('a few messages now and then are read at once', () => {
   for (let transaction = 0; transaction < 100; transaction += 1) {
     read(gate, 5, 120);
     expect(paused()).toBe(false);
-    vi.advanceTimersByTime(2);
+    vi.advanceTimersByTime(4);
   }
 });
 
 test('a flood makes reading rest, until the rests bring little', () => {
   const { gate, paused } = gated();
-  read(gate, 17, 120);
+  read(gate, 25, 120);
   expect(paused()).toBe(true);
-  vi.advanceTimersByTime(1);
+  vi.advanceTimersByTime(2);
   expect(paused()).toBe(false);
   for (let n = 0; n < 10; n += 1) {
-    gate.afterRead(20_000);
+    gate.afterRead(500);
     expect(paused()).toBe(true);
-    vi.advanceTimersByTime(1);
+    vi.advanceTimersByTime(2);
   }
   for (let n = 0; n < 3; n += 1) {
     gate.afterRead(120);
-    vi.advanceTimersByTime(1);
+    vi.advanceTimersByTime(2);
   }
   gate.afterRead(120);
   expect(paused()).toBe(false);
@@ -51,17 +51,17 @@ test('a flood makes reading rest, until the rests bring little', () => {
 
 test('a read that was full is followed by another without a rest', () => {
   const { gate, paused } = gated();
-  read(gate, 17, 120);
-  vi.advanceTimersByTime(1);
+  read(gate, 25, 120);
+  vi.advanceTimersByTime(2);
   gate.afterRead(65_536);
   expect(paused()).toBe(false);
 });
 
 test('a rest that ends does not read for a consumer that is behind', () => {
   const { gate, paused } = gated();
-  read(gate, 17, 120);
+  read(gate, 25, 120);
   gate.setFull(true);
-  vi.advanceTimersByTime(1);
+  vi.advanceTimersByTime(2);
   expect(paused()).toBe(true);
   gate.setFull(false);
   expect(paused()).toBe(false);
@@ -69,8 +69,8 @@ test('a rest that ends does not read for a consumer that is behind', () => {
 
 test('closing leaves no timer', () => {
   const { gate } = gated();
-  read(gate, 17, 120);
+  read(gate, 25, 120);
   gate.close();
-  read(gate, 17, 120);
+  read(gate, 25, 120);
   expect(vi.getTimerCount()).toBe(0);
 });
