@@ -1,72 +1,69 @@
-import type { RegionStatus } from '#replicator/engine/region/status.ts';
+import type { OriginStatus, RegionStatus } from '#replicator/engine/region/status.ts';
 
 type Labels = Readonly<Record<string, string>>;
 
-/** The status as Prometheus text. Names end in their unit; counters in `_total`. */
+interface Metric<Of> {
+  /** Without the prefix; ends in its unit, counters in `_total`. */
+  readonly name: string;
+  readonly type: 'gauge' | 'counter';
+  readonly help: string;
+  readonly value: (of: Of) => number | null;
+}
+
+const OF_REGION: readonly Metric<RegionStatus>[] = [
+  gauge('running', '1 while the pipeline runs.', ({ phase }) => (phase === 'running' ? 1 : 0)),
+  gauge('captured_sequence', 'Last own transaction.', (of) => of.captured),
+  gauge('unpublished_bytes', 'Captured, not yet in the log.', (of) => of.unpublishedBytes),
+  gauge('index_keys', 'Rows with unstable state in memory.', (of) => of.indexKeys),
+  gauge('spilled_keys', 'Rows with unstable state in the spill.', (of) => of.spilledKeys),
+  gauge('dirty_keys', 'Rows to be projected again.', (of) => of.dirtyKeys),
+  gauge('quarantined_rows', 'Rows that the table refuses.', (of) => of.quarantined),
+  total('applied_transactions', 'Remote transactions applied.', (of) => of.counters.transactions),
+  total('applied_batches', 'Apply transactions.', (of) => of.counters.batches),
+  total('applied_rows', 'Rows written by apply.', (of) => of.counters.rows),
+  total('slow_rows', 'Rows that took the fenced path.', (of) => of.counters.slowRows),
+  total('fences', 'Times apply waited for capture.', (of) => of.counters.fences),
+  total('conflicts', 'Conflict records written.', (of) => of.counters.conflicts),
+  total('lock_timeouts', 'Times apply gave way to users.', (of) => of.counters.lockTimeouts),
+];
+
+const OF_ORIGIN: readonly Metric<OriginStatus>[] = [
+  gauge('lag_milliseconds', 'Age of what waits to be applied.', (of) => of.lagMs),
+  gauge('lag_transactions', 'Copied, not yet applied.', (of) => of.lagTransactions),
+  gauge('inbox_bytes', 'Decoded and waiting for apply.', (of) => of.inboxBytes),
+  gauge('connected', '1 while frames come from somewhere.', (of) => (of.source === null ? 0 : 1)),
+  gauge('silent_milliseconds', 'Since anything was heard.', (of) => of.silentMs),
+];
+
+/** The status as Prometheus text; what is not known yet has no sample. */
 export function metricsText(status: RegionStatus): string {
-  const lines: string[] = [];
-  const { region, counters } = status;
-  const emit = (
-    name: string,
-    type: 'gauge' | 'counter',
-    help: string,
-    samples: readonly (readonly [Labels, number])[],
-  ): void => {
-    lines.push(`# HELP everywrite_${name} ${help}`, `# TYPE everywrite_${name} ${type}`);
-    for (const [labels, value] of samples) {
-      lines.push(`everywrite_${name}${labelText({ region, ...labels })} ${value}`);
-    }
-  };
-  const one = (value: number): readonly (readonly [Labels, number])[] => [[{}, value]];
-  emit('running', 'gauge', '1 while the pipeline runs.', one(status.phase === 'running' ? 1 : 0));
-  emit('captured_sequence', 'gauge', 'Last own transaction.', one(status.captured));
-  emit('unpublished_bytes', 'gauge', 'Captured, not yet in the log.', one(status.unpublishedBytes));
-  emit('index_keys', 'gauge', 'Rows with unstable state.', one(status.indexKeys));
-  emit('dirty_keys', 'gauge', 'Rows to be projected again.', one(status.dirtyKeys));
-  emit('quarantined_rows', 'gauge', 'Rows that the table refuses.', one(status.quarantined));
-  emit(
-    'applied_transactions_total',
-    'counter',
-    'Remote transactions applied.',
-    one(counters.transactions),
+  const region = { region: status.region };
+  const lines = OF_REGION.flatMap((metric) => page(metric, [[region, status]]));
+  const origins = Object.entries(status.origins).map(
+    ([origin, of]): readonly [Labels, OriginStatus] => [{ ...region, origin }, of],
   );
-  emit('applied_rows_total', 'counter', 'Rows written by apply.', one(counters.rows));
-  emit('slow_rows_total', 'counter', 'Rows that took the fenced path.', one(counters.slowRows));
-  emit('conflicts_total', 'counter', 'Conflict records written.', one(counters.conflicts));
-  emit(
-    'lock_timeouts_total',
-    'counter',
-    'Times apply gave way to the application.',
-    one(counters.lockTimeouts),
-  );
-  const origins = Object.entries(status.origins);
-  const per = (value: (origin: (typeof origins)[number][1]) => number) =>
-    origins.map(([origin, of]): readonly [Labels, number] => [{ origin }, value(of)]);
-  emit(
-    'lag_milliseconds',
-    'gauge',
-    'Age of what waits to be applied.',
-    per((o) => o.lagMs),
-  );
-  emit(
-    'lag_transactions',
-    'gauge',
-    'Copied, not yet applied.',
-    per((o) => o.lagTransactions),
-  );
-  emit(
-    'inbox_bytes',
-    'gauge',
-    'Decoded and waiting for apply.',
-    per((o) => o.inboxBytes),
-  );
-  emit(
-    'connected',
-    'gauge',
-    '1 while frames come from somewhere.',
-    per((o) => (o.source === null ? 0 : 1)),
-  );
+  lines.push(...OF_ORIGIN.flatMap((metric) => page(metric, origins)));
   return `${lines.join('\n')}\n`;
+}
+
+function gauge<Of>(name: string, help: string, value: Metric<Of>['value']): Metric<Of> {
+  return { name, type: 'gauge', help, value };
+}
+
+function total<Of>(name: string, help: string, value: Metric<Of>['value']): Metric<Of> {
+  return { name: `${name}_total`, type: 'counter', help, value };
+}
+
+function page<Of>(
+  { name, type, help, value }: Metric<Of>,
+  samples: readonly (readonly [Labels, Of])[],
+): readonly string[] {
+  const lines = [`# HELP everywrite_${name} ${help}`, `# TYPE everywrite_${name} ${type}`];
+  for (const [labels, of] of samples) {
+    const known = value(of);
+    if (known !== null) lines.push(`everywrite_${name}${labelText(labels)} ${known}`);
+  }
+  return lines;
 }
 
 function labelText(labels: Labels): string {

@@ -73,6 +73,7 @@ const PAIR_COLUMNS = columns(
   'lag',
   'bytes',
   'queued',
+  'silent',
   'clock offset',
   '<state',
 );
@@ -87,6 +88,7 @@ function pairRow(pair: PairReport): readonly string[] {
     formatMs(pair.lagMs),
     formatBytes(pair.lagBytes),
     count(pair.queuedTransactions),
+    pair.silentMs === null ? NONE : formatMs(pair.silentMs),
     pair.clockOffsetMs === null ? NONE : `${pair.clockOffsetMs} ms`,
     pair.error?.code ?? (pair.source === null ? 'no source' : 'ok'),
   ];

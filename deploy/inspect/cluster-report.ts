@@ -31,6 +31,8 @@ export interface PairReport {
   readonly lagMs: number;
   readonly lagBytes: number;
   readonly queuedTransactions: number;
+  /** Since anything of `from` was read; a healthy pair hears heartbeats. */
+  readonly silentMs: number | null;
   readonly clockOffsetMs: number | null;
   readonly error: { readonly code: string; readonly message: string } | null;
 }
@@ -65,7 +67,8 @@ function pairReport(
 ): PairReport {
   const captured = statuses.find((status) => status.region === from)?.captured ?? null;
   const notArrived = captured === null ? 0 : captured - origin.applied;
-  const { source, error, applied, lagMs, lagBytes, lagTransactions, clockOffsetMs } = origin;
+  const { source, error, applied, lagMs, lagBytes, lagTransactions } = origin;
+  const { silentMs, clockOffsetMs } = origin;
   return {
     from,
     to: to.region,
@@ -77,6 +80,7 @@ function pairReport(
     lagMs,
     lagBytes,
     queuedTransactions: origin.inboxItems,
+    silentMs,
     clockOffsetMs,
     error,
   };

@@ -38,7 +38,7 @@ Options:
                      database: {kind: answers, prepared, appliedVector, slot, conflicts, quarantined,
                        quarantine} | {kind: unreachable, error}}],
                    pairs: [{from, to, source: origin|relay|null, via, applied, captured,
-                     behindTransactions, lagMs, lagBytes, queuedTransactions, clockOffsetMs, error}],
+                     behindTransactions, lagMs, lagBytes, queuedTransactions, silentMs, clockOffsetMs, error}],
                    problems: [{region, peer, code, message, fix}]}
 
 Exits with 0 when all replicators run and nothing is quarantined, with 1 when something needs

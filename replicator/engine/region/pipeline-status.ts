@@ -12,12 +12,13 @@ export function pipelineStatus(
 ): RegionStatus {
   const { applier, capture, index, inbox, matrix, publisher, quarantine, fence } = parts;
   const nowUs = ports.clock.wallUs();
+  const nowMs = ports.clock.monotonicMs();
   const origins: Record<string, OriginStatus> = {};
   for (const [origin, copier] of parts.copiers) {
     const { vector } = applier.applied;
     const replica = [...vector.keys()].findLast((r) => regionOf(r) === origin);
     const applied = replica === undefined ? 0 : sequenceOf(vector, replica);
-    const { received, offsetUs } = parts.progress.origin(origin);
+    const { received, receivedMs, offsetUs } = parts.progress.origin(origin);
     const depth = inbox.depth(origin);
     const newest = copier.status.last;
     origins[origin] = {
@@ -30,6 +31,7 @@ export function pipelineStatus(
       inboxBytes: depth.bytes,
       ...lagOf(newest, applied, inbox.oldestUs(origin), nowUs),
       lagBytes: depth.bytes,
+      silentMs: receivedMs === null ? null : nowMs - receivedMs,
       clockOffsetMs: offsetUs === null ? null : Math.round(offsetUs / 1000),
     };
   }

@@ -281,7 +281,7 @@ class RunningPipeline implements Pipeline {
       ...[...copies].map(([origin, copy]) => {
         const after = sequenceOf(applied, replicaOf(applied, origin));
         const seen: Parameters<typeof readCopy>[4] = (header) =>
-          progress.saw(origin, header, this.#ports.clock.wallUs());
+          progress.saw(origin, header, this.#ports.clock);
         return readCopy(origin, copy, after, inbox, seen, stop.signal);
       }),
     ];

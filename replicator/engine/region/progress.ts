@@ -1,3 +1,4 @@
+import type { Clock } from '#core/ports.ts';
 import type { RegionId } from '#core/region.ts';
 import type { FrameHeader } from '#replicator/engine/log/frame.ts';
 
@@ -5,6 +6,8 @@ import type { FrameHeader } from '#replicator/engine/log/frame.ts';
 export interface OriginProgress {
   /** Newest frame read from the local copy. */
   received: FrameHeader | null;
+  /** When it was read, by the monotonic clock. */
+  receivedMs: number | null;
   /** Smallest (local clock − origin's clock) seen lately: transit time plus clock difference. */
   offsetUs: number | null;
 }
@@ -18,16 +21,17 @@ export class Progress {
   origin(region: RegionId): OriginProgress {
     let progress = this.#origins.get(region);
     if (progress === undefined) {
-      progress = { received: null, offsetUs: null };
+      progress = { received: null, receivedMs: null, offsetUs: null };
       this.#origins.set(region, progress);
     }
     return progress;
   }
 
-  saw(region: RegionId, header: FrameHeader, nowUs: number): void {
+  saw(region: RegionId, header: FrameHeader, clock: Clock): void {
     const progress = this.origin(region);
     progress.received = header;
-    const offset = nowUs - header.wallUs;
+    progress.receivedMs = clock.monotonicMs();
+    const offset = clock.wallUs() - header.wallUs;
     // The least delay is nearest the truth; it drifts up slowly so that a corrected clock shows.
     const known = progress.offsetUs;
     progress.offsetUs =

@@ -41,6 +41,8 @@ export interface OriginStatus {
   readonly lagMs: number;
   readonly lagTransactions: number;
   readonly lagBytes: number;
+  /** Since the newest frame or heartbeat was read; null before the first. Lag cannot show what never arrived. */
+  readonly silentMs: number | null;
   readonly clockOffsetMs: number | null;
 }
 

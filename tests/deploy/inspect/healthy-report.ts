@@ -66,6 +66,7 @@ export function healthyOrigin(source: string): OriginStatus {
     lagMs: 0,
     lagTransactions: 0,
     lagBytes: 0,
+    silentMs: 120,
     clockOffsetMs: 2,
   };
 }
