@@ -62,7 +62,13 @@ const TEXTS = [...FILES, ...readdirSync(ROOT).filter((name) => name.endsWith('.m
   .map((path) => ({ path, text: read(path) }));
 
 /** Folders whose code must give the same result for the same input: what the simulator drives. */
-const DETERMINISTIC = ['core/', 'conflict/', 'replicator/engine/'];
+const DETERMINISTIC = [
+  'core/',
+  'conflict/',
+  'replicator/engine/',
+  'gateway/session/',
+  'gateway/feed/',
+];
 
 /** Who may import whom, the most specific folder first. */
 const DIRECTIONS: readonly (readonly [folder: string, allowed: readonly string[]])[] = [
@@ -76,8 +82,24 @@ const DIRECTIONS: readonly (readonly [folder: string, allowed: readonly string[]
   ['replicator/nats/', ['core/', 'replicator/engine/', 'replicator/nats/']],
   ['replicator/config/', ['core/', 'replicator/config/']],
   ['replicator/', ['core/', 'conflict/', 'replicator/']],
+  ['gateway/session/', ['core/', 'gateway/session/']],
+  // The feed reads the replicators' logs: their frames have one decoder.
+  [
+    'gateway/feed/',
+    [
+      'core/',
+      'gateway/feed/',
+      'gateway/session/',
+      'replicator/engine/log/',
+      'replicator/engine/log-port.ts',
+      'replicator/engine/signal.ts',
+    ],
+  ],
   ['gateway/', ['core/', 'conflict/', 'gateway/']],
-  ['sim/', ['core/', 'conflict/', 'replicator/engine/', 'sim/']],
+  [
+    'sim/',
+    ['core/', 'conflict/', 'replicator/engine/', 'gateway/session/', 'gateway/feed/', 'sim/'],
+  ],
   ['deploy/', ['core/', 'conflict/', 'replicator/', 'gateway/', 'sim/', 'deploy/']],
   ['tests/', ['core/', 'conflict/', 'replicator/', 'gateway/', 'sim/', 'deploy/', 'tests/']],
 ];
@@ -114,6 +136,8 @@ const NODE_MODULES: readonly (readonly [folder: string, allowed: readonly string
   ['conflict/', []],
   ['replicator/engine/log/', ['node:zlib']],
   ['replicator/engine/', []],
+  ['gateway/session/', []],
+  ['gateway/feed/', []],
 ];
 
 const AMBIENT =
