@@ -34,3 +34,30 @@ export interface Trace {
   /** `name` is dotted, `eu.pg.commit`; everything in `fields` is hashed. */
   point(name: string, fields?: Readonly<Record<string, TraceValue>>): void;
 }
+
+/** What answers one port call; the first word counts, later ones are ignored. */
+export interface Answer<Reply> {
+  /** The reply travels `backUs` and is heard only by the incarnation that called. */
+  resolve(reply: Reply, backUs: number): void;
+  reject(error: Error, backUs: number): void;
+}
+
+/**
+ * One incarnation of a simulated process. When it is killed, no call of it ever settles again, its
+ * timers die, and what it still asks for within the running event is not done.
+ */
+export interface Caller extends Scheduler {
+  readonly name: string;
+  readonly alive: boolean;
+  /**
+   * One port call: the request travels `thereUs`, `effect` happens at the resource (also when the caller
+   * has died meanwhile), and answers now or later.
+   */
+  ask<Reply>(
+    label: string,
+    thereUs: number,
+    effect: (answer: Answer<Reply>) => void,
+  ): Promise<Reply>;
+  /** Called once, when it is killed: its connections break. Returns how to take it back. */
+  onDeath(run: () => void): () => void;
+}
