@@ -1,7 +1,14 @@
 import type { PgText } from '#core/relation.ts';
 import type { TransactionHeader } from '#core/transaction.ts';
 
-export type ConflictKind = 'update-update' | 'insert-insert' | 'update-delete' | 'truncate';
+/** What two writers did to each other. Recorded by name, so these never change. */
+export const CONFLICT_KINDS = [
+  'update-update',
+  'insert-insert',
+  'update-delete',
+  'truncate',
+] as const;
+export type ConflictKind = (typeof CONFLICT_KINDS)[number];
 
 /** One writer's part in a conflict. `value` is computed only if the record is written. */
 export interface Contender {

@@ -47,7 +47,10 @@ export async function startReplicator(
   let waiting: RegionStatus['error'] = null;
   const status = (): RegionStatus =>
     current?.status() ?? { ...BLANK_STATUS, region, error: waiting };
-  const admin = await startAdmin(own.admin, status);
+  const admin = await startAdmin(own.admin, {
+    status,
+    retryQuarantined: (relation, key) => current?.retryQuarantined(relation, key) ?? null,
+  });
   const work = (async () => {
     const logs = logStores(config, own, logger);
     const database = await connectDatabase(config, own, logger, stop.signal, (error) => {
@@ -101,6 +104,8 @@ function regionOptions(
     maxInboxBytes: replication.maxInboxBytes,
     maxUnpublishedBytes: replication.maxUnpublishedBytes,
     indexMaxKeys: replication.indexMaxKeys,
+    conflictRetentionHours: replication.conflictRetentionHours,
+    conflictMaxRows: replication.conflictMaxRows,
     logTrailMs: trailMs({
       serverVersion,
       syncAlways: log.syncAlways,

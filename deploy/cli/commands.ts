@@ -45,6 +45,21 @@ export const COMMANDS: readonly CommandEntry[] = [
     load: async () => (await import('#deploy/cli/commands/verify.ts')).verify,
   },
   {
+    name: 'conflicts',
+    summary: 'what concurrent writes lost, why, and putting it back',
+    load: async () => (await import('#deploy/cli/commands/conflicts.ts')).conflicts,
+  },
+  {
+    name: 'quarantine',
+    summary: 'rows that a table refuses: see, try again, give up',
+    load: async () => (await import('#deploy/cli/commands/quarantine.ts')).quarantine,
+  },
+  {
+    name: 'explain',
+    summary: 'why a row is as it is: who wrote each column, and what it beat',
+    load: async () => (await import('#deploy/cli/commands/explain.ts')).explain,
+  },
+  {
     name: 'doctor',
     summary: 'check a region and say how to mend what is wrong',
     load: async () => (await import('#deploy/cli/commands/doctor.ts')).doctor,

@@ -23,6 +23,9 @@ export const REPLICATION_BOUNDS = {
   maxUnpublishedBytes: { default: 16 * MIB, minimum: MIB, maximum: 4 * GIB },
   /** Keys of the unstable index in memory; the rest spills to a table. */
   indexMaxKeys: { default: 100_000, minimum: 1_000, maximum: 50_000_000 },
+  /** How long a conflict is kept on record, and how many are at most; the oldest go first. */
+  conflictRetentionHours: { default: 720, minimum: 1, maximum: 87_600 },
+  conflictMaxRows: { default: 1_000_000, minimum: 1_000, maximum: 100_000_000 },
   connectTimeoutMs: { default: 5_000, minimum: 100, maximum: 120_000 },
   /** Sequences count in steps of this; each region has one residue. The most regions there can ever be. */
   sequenceStride: { default: 16, minimum: 1, maximum: 1_024 },
@@ -96,6 +99,8 @@ const replicationSchema = Schema.Struct({
   maxInboxBytes: bounded(REPLICATION_BOUNDS.maxInboxBytes),
   maxUnpublishedBytes: bounded(REPLICATION_BOUNDS.maxUnpublishedBytes),
   indexMaxKeys: bounded(REPLICATION_BOUNDS.indexMaxKeys),
+  conflictRetentionHours: bounded(REPLICATION_BOUNDS.conflictRetentionHours),
+  conflictMaxRows: bounded(REPLICATION_BOUNDS.conflictMaxRows),
   connectTimeoutMs: bounded(REPLICATION_BOUNDS.connectTimeoutMs),
   sequenceStride: bounded(REPLICATION_BOUNDS.sequenceStride),
   origin: Schema.optionalKey(Schema.Literals(ORIGIN_MODES)),

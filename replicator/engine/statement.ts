@@ -1,3 +1,4 @@
+import type { ConflictKind } from '#conflict/conflict-sink.ts';
 import type { PgText, Relation } from '#core/relation.ts';
 import type { RowKey } from '#core/row-key.ts';
 
@@ -21,6 +22,7 @@ export type Statement =
   | LockTableStatement
   | TruncateStatement
   | WriteConflictsStatement
+  | ForgetConflictsStatement
   | WriteQuarantineStatement
   | ClearQuarantineStatement
   | { readonly kind: 'readSnapshot' }
@@ -121,6 +123,8 @@ export interface ConflictSide {
   readonly dot: string;
   readonly region: string;
   readonly hlc: number;
+  /** How many of the other side's transactions its writer had seen: fewer than the one it met. */
+  readonly saw: number;
   /** The value it wrote, or the deleted row as JSON text; null is SQL NULL. */
   readonly value: PgText;
 }
@@ -130,7 +134,7 @@ export interface ConflictRow {
   readonly key: string;
   /** Column name, or `*` for the row's existence. */
   readonly column: string;
-  readonly kind: 'update-update' | 'insert-insert' | 'update-delete' | 'truncate';
+  readonly kind: ConflictKind;
   readonly winner: ConflictSide;
   readonly loser: ConflictSide;
 }
@@ -140,6 +144,17 @@ export interface WriteConflictsStatement {
   readonly kind: 'writeConflicts';
   readonly add: readonly ConflictRow[];
   readonly remove: readonly ConflictRow[];
+}
+
+/**
+ * Deletes old records: those whose later write is stamped before `beforeHlc`, and the oldest beyond
+ * `keepRows`; at most `limit` at once. The result counts them.
+ */
+export interface ForgetConflictsStatement {
+  readonly kind: 'forgetConflicts';
+  readonly beforeHlc: number;
+  readonly keepRows: number;
+  readonly limit: number;
 }
 
 export interface QuarantineRow {

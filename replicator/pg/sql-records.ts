@@ -1,8 +1,10 @@
+import { createHash } from 'node:crypto';
 import { must } from '#core/assert.ts';
 import type { PgText } from '#core/relation.ts';
 import type {
   ClearQuarantineStatement,
   ConflictRow,
+  ForgetConflictsStatement,
   LoadSpillStatement,
   ResetSpillStatement,
   SaveCheckpointStatement,
@@ -42,11 +44,40 @@ function addConflicts(rows: readonly ConflictRow[]): Query {
     text((row) => row.loser.region),
     hlc((row) => row.loser.hlc),
     text((row) => row.loser.value),
+    text(recordId),
+    hlc((row) => row.winner.saw),
+    hlc((row) => row.loser.saw),
   ];
   return parameters.query(
     'INSERT INTO everywrite.conflicts (relation, key, column_name, winner_dot, loser_dot, kind, ' +
-      'winner_region, winner_hlc, winner_value, loser_region, loser_hlc, loser_value, recorded_at) ' +
+      'winner_region, winner_hlc, winner_value, loser_region, loser_hlc, loser_value, id, ' +
+      'winner_saw, loser_saw, recorded_at) ' +
       `SELECT ${values.join(', ')}, now() FROM ${parameters.source()} ON CONFLICT DO NOTHING`,
+  );
+}
+
+const ID_LENGTH = 16;
+
+/** The record's name: the same in every region, because it is made of what the record is about. */
+function recordId(row: ConflictRow): string {
+  const { relation, key, column, winner, loser } = row;
+  const parts = [relation, encodeKey(key), column, winner.dot, loser.dot];
+  return createHash('sha256').update(parts.join('\n')).digest('hex').slice(0, ID_LENGTH);
+}
+
+export function forgetConflicts(statement: ForgetConflictsStatement): Rendered {
+  const { beforeHlc, keepRows, limit } = statement;
+  const stamp = 'greatest(winner_hlc, loser_hlc)';
+  return counted(
+    prepared(
+      `DELETE FROM everywrite.conflicts WHERE ctid = ANY(ARRAY(
+         SELECT ctid FROM everywrite.conflicts
+         WHERE ${stamp} < greatest($1::int8, coalesce((
+           SELECT ${stamp} FROM everywrite.conflicts
+           ORDER BY ${stamp} DESC OFFSET $2::int8 LIMIT 1) + 1, $1::int8))
+         ORDER BY ${stamp} LIMIT $3::int8))`,
+      [`${beforeHlc}`, `${keepRows}`, `${limit}`],
+    ),
   );
 }
 

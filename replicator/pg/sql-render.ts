@@ -6,6 +6,7 @@ import { lockRows, lockTable, truncateExcept } from './sql-locks.ts';
 import type { Rendered } from './sql-query.ts';
 import {
   clearQuarantine,
+  forgetConflicts,
   loadSpill,
   readQuarantine,
   resetSpill,
@@ -95,6 +96,7 @@ type RecordStatement = Extract<
   {
     readonly kind:
       | 'writeConflicts'
+      | 'forgetConflicts'
       | 'writeQuarantine'
       | 'clearQuarantine'
       | 'readQuarantine'
@@ -109,6 +111,8 @@ function renderRecord(statement: RecordStatement): Rendered {
   switch (statement.kind) {
     case 'writeConflicts':
       return writeConflicts(statement);
+    case 'forgetConflicts':
+      return forgetConflicts(statement);
     case 'writeQuarantine':
       return writeQuarantine(statement);
     case 'clearQuarantine':

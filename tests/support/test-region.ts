@@ -75,6 +75,10 @@ export class TestRegion {
     return this.#running?.region.status();
   }
 
+  retryQuarantined(relation: string | null, key: string | null): number | null {
+    return this.#running?.region.retryQuarantined(relation, key) ?? null;
+  }
+
   async start(): Promise<void> {
     if (this.#running !== null) return;
     const database = await PgDatabase.connect({

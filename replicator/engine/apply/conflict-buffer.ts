@@ -1,6 +1,7 @@
 import type { ConflictKind, ConflictSink, Contender } from '#conflict/conflict-sink.ts';
 import { compareStamps, formatDot } from '#core/transaction.ts';
 import type { TransactionHeader } from '#core/transaction.ts';
+import { sequenceOf } from '#core/version-vector.ts';
 import type { ConflictRow, ConflictSide } from '#replicator/engine/statement.ts';
 
 export interface ConflictRows {
@@ -108,7 +109,8 @@ function verdict(
 ): ConflictRow {
   const byStamp = right.prevails !== true && compareStamps(left.by, right.by) > 0;
   const [winner, loser] = left.prevails === true || byStamp ? [left, right] : [right, left];
-  return { relation, key, column, kind, winner: side(winner), loser: side(loser) };
+  const sides = { winner: side(winner, loser.by), loser: side(loser, winner.by) };
+  return { relation, key, column, kind, ...sides };
 }
 
 function retraction(
@@ -119,12 +121,16 @@ function retraction(
   loser: TransactionHeader,
 ): ConflictRow {
   const value = (): null => null;
-  const sides = { winner: side({ by: winner, value }), loser: side({ by: loser, value }) };
+  const sides = {
+    winner: side({ by: winner, value }, loser),
+    loser: side({ by: loser, value }, winner),
+  };
   return { relation, key, column, kind: 'update-update', ...sides };
 }
 
-function side({ by, value }: Contender): ConflictSide {
-  return { dot: formatDot(by), region: by.region, hlc: by.hlc, value: value() };
+function side({ by, value }: Contender, other: TransactionHeader): ConflictSide {
+  const saw = sequenceOf(by.deps, other.replica);
+  return { dot: formatDot(by), region: by.region, hlc: by.hlc, saw, value: value() };
 }
 
 function identity({ column, winner, loser }: ConflictRow): string {

@@ -8,6 +8,10 @@ import type { QuarantineRow } from '#replicator/engine/statement.ts';
 
 type WantedRow = ReadonlyMap<string, PgText> | null;
 
+// The first try comes soon, because most causes are short; then the wait doubles.
+const RETRY_MIN_MS = 1000;
+const RETRY_MAX_MS = 300_000;
+
 interface Suspended {
   readonly key: DirtyKey;
   readonly row: QuarantineRow;
@@ -15,6 +19,9 @@ interface Suspended {
   readonly own: readonly KeyedOp[];
   /** How many of them the decision now under way has taken into account. */
   decided: number;
+  /** Tries so far in this incarnation, and when the next one is due; null: not yet planned. */
+  tries: number;
+  dueMs: number | null;
 }
 
 /**
@@ -45,7 +52,8 @@ export class Quarantine {
     const id = idOf(relationId(relation), key);
     const entry = this.#rows.get(id);
     const own = entry === undefined ? [] : entry.own.slice(entry.decided);
-    this.#rows.set(id, { key: { relation, key }, row, own, decided: 0 });
+    const { tries, dueMs } = entry ?? { tries: 0, dueMs: null };
+    this.#rows.set(id, { key: { relation, key }, row, own, decided: 0, tries, dueMs });
   }
 
   /** Capture met a local write; true when the row must be looked at again. */
@@ -62,9 +70,32 @@ export class Quarantine {
     this.#rows.delete(idOf(relation, key));
   }
 
-  /** Everything to try again. */
-  keys(): readonly DirtyKey[] {
-    return [...this.#rows.values()].map(({ key }) => key);
+  /** What is to be tried again now; the next try of each is planned with it. */
+  due(nowMs: number): readonly DirtyKey[] {
+    if (this.#rows.size === 0) return [];
+    const keys: DirtyKey[] = [];
+    for (const entry of this.#rows.values()) {
+      const wait = Math.min(RETRY_MAX_MS, RETRY_MIN_MS * 2 ** Math.min(entry.tries, 16));
+      entry.dueMs ??= nowMs + wait;
+      if (entry.dueMs > nowMs) continue;
+      entry.tries++;
+      entry.dueMs = null;
+      keys.push(entry.key);
+    }
+    return keys;
+  }
+
+  /** A person has mended something: these rows (all without a name) are due at once, and soon again. */
+  hurry(relation: string | null, key: string | null): number {
+    let count = 0;
+    for (const entry of this.#rows.values()) {
+      if (relation !== null && relationId(entry.key.relation) !== relation) continue;
+      if (key !== null && entry.key.key !== key) continue;
+      entry.tries = 0;
+      entry.dueMs = 0;
+      count++;
+    }
+    return count;
   }
 }
 

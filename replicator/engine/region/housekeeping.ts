@@ -12,7 +12,10 @@ import type { RegionOptions, RegionPorts } from '#replicator/engine/region/ports
 const PRUNE_EVERY_MS = 250;
 const CHECKPOINT_EVERY_MS = 2000;
 const TRIM_EVERY_MS = 10_000;
-const QUARANTINE_RETRY_MS = 5000;
+const FORGET_EVERY_MS = 60_000;
+// What one deletion may take, so that it never holds up the others.
+const FORGET_ROWS_MAX = 10_000;
+const HOUR_US = 3_600_000_000;
 
 /** What must happen now and then: heartbeats, forgetting what is stable, trimming the logs, retrying. */
 export class Housekeeping {
@@ -27,7 +30,7 @@ export class Housekeeping {
   #lastHeartbeatMs = -Infinity;
   #lastCheckpointMs = 0;
   #lastTrimMs = 0;
-  #lastRetryMs = 0;
+  #lastForgetMs = 0;
 
   constructor(
     ports: RegionPorts,
@@ -53,7 +56,8 @@ export class Housekeeping {
       this.#parts.index.prune(this.#parts.matrix.stable());
       if (now - this.#lastCheckpointMs >= CHECKPOINT_EVERY_MS) await this.#checkpoint(now);
       if (now - this.#lastTrimMs >= TRIM_EVERY_MS) await this.#trim(now);
-      if (now - this.#lastRetryMs >= QUARANTINE_RETRY_MS) this.#retryQuarantined(now);
+      if (now - this.#lastForgetMs >= FORGET_EVERY_MS) await this.#forgetConflicts(now);
+      this.#retryQuarantined(now);
       await this.#ports.timers.sleep(pace, signal);
     }
   }
@@ -117,9 +121,19 @@ export class Housekeeping {
     if (position > first) await stream.trim(position);
   }
 
+  /** By stamps, not by the time of recording: every region forgets the same records. */
+  async #forgetConflicts(now: number): Promise<void> {
+    this.#lastForgetMs = now;
+    const { conflictRetentionHours, conflictMaxRows } = this.#options;
+    const beforeHlc = this.#parts.capture.state.hlc - conflictRetentionHours * HOUR_US;
+    await this.#control.flight([
+      { kind: 'forgetConflicts', beforeHlc, keepRows: conflictMaxRows, limit: FORGET_ROWS_MAX },
+    ]);
+  }
+
+  /** Each row at its own pace: soon at first, for most causes are mended soon, then more and more seldom. */
   #retryQuarantined(now: number): void {
-    this.#lastRetryMs = now;
-    const keys = this.#parts.quarantine.keys();
+    const keys = this.#parts.quarantine.due(now);
     if (keys.length === 0) return;
     this.#parts.applier.forgetTables();
     for (const key of keys) this.#parts.index.markDirty(key);

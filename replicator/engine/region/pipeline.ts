@@ -65,6 +65,8 @@ export interface PipelineParts {
 export interface Pipeline {
   run(signal: AbortSignal): Promise<void>;
   status(): RegionStatus;
+  /** Tries rows in quarantine again now; how many. */
+  retryQuarantined(relation: string | null, key: string | null): number;
   close(): Promise<void>;
 }
 
@@ -303,6 +305,10 @@ class RunningPipeline implements Pipeline {
 
   status(): RegionStatus {
     return pipelineStatus(this.#ports, this.#options, this.#parts);
+  }
+
+  retryQuarantined(relation: string | null, key: string | null): number {
+    return this.#parts.quarantine.hurry(relation, key);
   }
 
   async close(): Promise<void> {

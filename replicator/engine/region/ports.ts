@@ -31,6 +31,9 @@ export interface RegionOptions {
   readonly maxUnpublishedBytes: number;
   /** Rows of the unstable index kept in memory; the rest spills to a table. */
   readonly indexMaxKeys: number;
+  /** Conflict records older than this, or beyond this many, are forgotten. */
+  readonly conflictRetentionHours: number;
+  readonly conflictMaxRows: number;
   /** How long an acknowledged frame may still be lost in a power cut. */
   readonly logTrailMs: number;
 }

@@ -70,6 +70,11 @@ export class Region {
     return { ...BLANK_STATUS, region: this.#options.region, phase: this.#phase, error };
   }
 
+  /** Tries rows in quarantine again now; how many, or null while no pipeline runs. */
+  retryQuarantined(relation: string | null, key: string | null): number | null {
+    return this.#pipeline?.retryQuarantined(relation, key) ?? null;
+  }
+
   async #once(signal: AbortSignal): Promise<void> {
     this.#ports.database.forget();
     const pipeline = await startPipeline(this.#ports, this.#options, signal, (phase) => {

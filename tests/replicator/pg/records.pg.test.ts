@@ -20,8 +20,8 @@ const conflict = (key: string, winner: string | null): ConflictRow => ({
   key,
   column: 'v',
   kind: 'update-update',
-  winner: { dot: 'eu.1:5', region: 'eu', hlc: 1_700_000_000_000_001, value: winner },
-  loser: { dot: 'us.1:9', region: 'us', hlc: 1_700_000_000_000_000, value: `l'"\\{}` },
+  winner: { dot: 'eu.1:5', region: 'eu', hlc: 1_700_000_000_000_001, saw: 8, value: winner },
+  loser: { dot: 'us.1:9', region: 'us', hlc: 1_700_000_000_000_000, saw: 4, value: `l'"\\{}` },
 });
 
 describe.each([

@@ -38,8 +38,8 @@ test('the later stamp is the winner, whichever side was told first', () => {
       key: 'k',
       column: 'a',
       kind: 'update-update',
-      winner: { dot: 'b.1:1', region: 'b', hlc: 20, value: '20' },
-      loser: { dot: 'a.1:1', region: 'a', hlc: 10, value: '10' },
+      winner: { dot: 'b.1:1', region: 'b', hlc: 20, saw: 0, value: '20' },
+      loser: { dot: 'a.1:1', region: 'a', hlc: 10, saw: 0, value: '10' },
     },
   ]);
   open(late, early);
