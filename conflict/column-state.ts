@@ -1,3 +1,4 @@
+import { mutant } from '#core/mutant.ts';
 import type { PgText } from '#core/relation.ts';
 import { compareStamps, happenedBefore, sameDot } from '#core/transaction.ts';
 import type { TransactionHeader } from '#core/transaction.ts';
@@ -60,7 +61,10 @@ export class ColumnState {
   winner(): Assignment | undefined {
     let best: Assignment | undefined;
     for (const candidate of this.assignments.writes) {
-      if (best === undefined || compareStamps(candidate.by, best.by) > 0) best = candidate;
+      const arrival = mutant('winner-by-arrival');
+      if (best === undefined || arrival || compareStamps(candidate.by, best.by) > 0) {
+        best = candidate;
+      }
     }
     return best;
   }
@@ -77,7 +81,8 @@ export class ColumnState {
   withUnseen(base: PgText, by: TransactionHeader | null): PgText {
     let value = base;
     for (let at = this.deltas; at !== null; at = at.rest) {
-      if (by === null || !happenedBefore(at.by, by)) value = applyDelta(value, at.cell);
+      const seen = by !== null && happenedBefore(at.by, by) && !mutant('seen-deltas-counted');
+      if (!seen) value = applyDelta(value, at.cell);
     }
     return value;
   }

@@ -1,3 +1,4 @@
+import { mutant } from '#core/mutant.ts';
 import type { PgText } from '#core/relation.ts';
 import { compareStamps, happenedBefore } from '#core/transaction.ts';
 import type { RowOp, TransactionHeader } from '#core/transaction.ts';
@@ -64,6 +65,7 @@ function isAlive(claim: Claim): boolean {
 
 // A stable insert is one that every later TRUNCATE has seen, so only unstable ones can spare the row.
 function isTruncated(claim: Claim, truncates: readonly Claim[]): boolean {
+  if (mutant('truncate-takes-unseen')) return truncates.length > 0;
   return truncates.some((t) => claim.births.every((birth) => happenedBefore(birth, t.by)));
 }
 

@@ -2,6 +2,7 @@ import { asEverywriteError } from '#core/errors.ts';
 import type { EverywriteError } from '#core/errors.ts';
 import { witnessHlc } from '#core/hlc.ts';
 import type { Hlc } from '#core/hlc.ts';
+import { mutant } from '#core/mutant.ts';
 import type { Clock, Timers } from '#core/ports.ts';
 import type { RegionId, ReplicaId } from '#core/region.ts';
 import { EMPTY_VECTOR, sequenceOf } from '#core/version-vector.ts';
@@ -226,7 +227,7 @@ export class Applier {
     let { hlc } = this.#applied;
     for (const transaction of selection.transactions) hlc = witnessHlc(hlc, transaction.hlc);
     // The own component moves only when every own operation shows: the dirty ones still do not.
-    const settled = index.dirtyCount <= dirty.length;
+    const settled = index.dirtyCount <= dirty.length || mutant('own-component-early');
     const own = sequenceOf(this.#applied.vector, this.#options.own);
     const vector = new Map(selection.vector);
     vector.set(this.#options.own, settled ? Math.max(own, this.#ownSequence) : own);

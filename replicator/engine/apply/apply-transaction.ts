@@ -1,4 +1,5 @@
 import { EverywriteError } from '#core/errors.ts';
+import { mutant } from '#core/mutant.ts';
 import { relationId } from '#core/relation.ts';
 import { formatVector } from '#core/version-vector.ts';
 import type { ApplyContext } from '#replicator/engine/apply/apply-context.ts';
@@ -139,7 +140,8 @@ export class ApplyTransaction {
   }
 
   #checkMarker(result: StatementResult | undefined): number {
-    if (result?.kind !== 'advanced' || result.count !== 1) throw vectorFenced();
+    if (result?.kind !== 'advanced') throw vectorFenced();
+    if (result.count !== 1 && !mutant('marker-not-compared')) throw vectorFenced();
     this.#context.versions.wrote(this.generation, result.xid, result.snapshotXmin);
     return result.xid;
   }
@@ -150,7 +152,8 @@ export class ApplyTransaction {
     pending: ConflictRows,
   ): Promise<Pick<ApplyReport, 'newlyRefused' | 'conflicts'>> {
     const { quarantine, useOrigin } = this.#context;
-    const own = this.#batch.conflicts.drain();
+    const met = this.#batch.conflicts.drain();
+    const own = mutant('conflict-unrecorded') ? { ...met, add: [] } : met;
     this.#recorded = own.add;
     const closing = recordStatements(quarantine, outcomes, [pending, own]);
     if (useOrigin) closing.push({ kind: 'leaveOrigin' });

@@ -1,4 +1,5 @@
 import { EverywriteError } from '#core/errors.ts';
+import { mutant } from '#core/mutant.ts';
 import type { Random, Timers } from '#core/ports.ts';
 import type { DatabaseSession } from '#replicator/engine/database-port.ts';
 import type { KnownVersions } from '#replicator/engine/apply/known-versions.ts';
@@ -49,6 +50,7 @@ export class Fence {
 
   /** Rejects with FENCE_TIMEOUT after `timeoutMs`: the caller lets go of its locks and tries again. */
   async pass(timeoutMs: number): Promise<void> {
+    if (mutant('fence-off')) return;
     const token = `${this.#random.u32().toString(36)}-${this.#random.u32().toString(36)}`;
     const met = new Promise<void>((resolve) => this.#waiting.set(token, resolve));
     // The snapshot comes before the mark: what had finished under it has committed before the mark.
@@ -65,7 +67,10 @@ export class Fence {
     over.abort();
     this.#ended.signal.removeEventListener('abort', end);
     if (outcome === 'timeout' && this.#waiting.delete(token)) throw fenceTimeout(timeoutMs);
-    if (snapshot?.kind === 'snapshot') this.#versions.raise(snapshot.snapshot.xmin);
+    if (snapshot?.kind === 'snapshot') {
+      const { xmin, xmax } = snapshot.snapshot;
+      this.#versions.raise(mutant('horizon-too-high') ? xmax : xmin);
+    }
     this.passed++;
   }
 }

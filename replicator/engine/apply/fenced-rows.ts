@@ -1,4 +1,5 @@
 import { EverywriteError } from '#core/errors.ts';
+import { mutant } from '#core/mutant.ts';
 import { relationId } from '#core/relation.ts';
 import type { RowKey } from '#core/row-key.ts';
 import type { ApplyContext } from '#replicator/engine/apply/apply-context.ts';
@@ -94,7 +95,9 @@ async function lookAgain(
     local,
     keys: keys.filter(({ key }) => locked[at]?.has(key) !== true),
   }));
-  const asked = missing.filter(({ keys }) => keys.length > 0);
+  const asked = mutant('missing-not-looked-for-again')
+    ? []
+    : missing.filter(({ keys }) => keys.length > 0);
   const found = asked.length === 0 ? [] : await lockAll(session, asked);
   return waiting.map((_, at): SeenRows => {
     const entry = missing[at];

@@ -1,3 +1,4 @@
+import { mutant } from '#core/mutant.ts';
 import { applyDelta, isDelta } from '#conflict/delta-family.ts';
 import { relationId } from '#core/relation.ts';
 import type { PgText, Relation } from '#core/relation.ts';
@@ -43,7 +44,7 @@ export class Quarantine {
   /** The row as it should be, by column name; null when it is not quarantined or should be absent. */
   wanted(relation: string, key: RowKey): WantedRow {
     const entry = this.#rows.get(idOf(relation, key));
-    if (entry === undefined) return null;
+    if (entry === undefined || mutant('quarantine-forgotten')) return null;
     entry.decided = entry.own.length;
     return entry.own.reduce(written, parseWanted(entry.row.wanted));
   }

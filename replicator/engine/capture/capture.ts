@@ -2,13 +2,14 @@ import { must } from '#core/assert.ts';
 import { nextHlc, witnessHlc } from '#core/hlc.ts';
 import type { Hlc } from '#core/hlc.ts';
 import type { Lsn } from '#core/lsn.ts';
+import { mutant } from '#core/mutant.ts';
 import { epochOf, regionOf } from '#core/region.ts';
 import type { ReplicaId } from '#core/region.ts';
 import { relationId } from '#core/relation.ts';
 import type { CaptureSettings } from '#core/settings.ts';
 import { WHOLE } from '#core/transaction.ts';
 import type { ChangeTransaction, Piece, RowOp, TransactionHeader } from '#core/transaction.ts';
-import { parseVector } from '#core/version-vector.ts';
+import { EMPTY_VECTOR, parseVector } from '#core/version-vector.ts';
 import type { VersionVector } from '#core/version-vector.ts';
 import { captureRelation } from '#replicator/engine/capture/captured-relation.ts';
 import type { CapturedRelation } from '#replicator/engine/capture/captured-relation.ts';
@@ -130,7 +131,7 @@ export class Capture {
       default:
     }
     // Where the server cannot filter by origin, apply's own writes follow its marker: they are no news.
-    if (open.marker !== null) return null;
+    if (open.marker !== null && !mutant('own-writes-captured')) return null;
     if (message.kind === 'insert') add(open, insertOp(target, message));
     else if (message.kind === 'delete') add(open, deleteOp(target, message));
     else for (const op of updateOps(target, message)) add(open, op);
@@ -160,8 +161,13 @@ export class Capture {
       const { generation, vector, hlc } = open.marker;
       const met = new Map(parseVector(vector));
       met.delete(this.#state.replica);
-      this.#state = { ...this.#state, vector: met, hlc: witnessHlc(this.#state.hlc, hlc as Hlc) };
-      return { kind: 'marker', generation };
+      this.#state = {
+        ...this.#state,
+        vector: met,
+        hlc: mutant('hlc-not-merged') ? this.#state.hlc : witnessHlc(this.#state.hlc, hlc as Hlc),
+      };
+      if (!mutant('own-writes-captured') || open.ops.length === 0)
+        return { kind: 'marker', generation };
     }
     if (open.ops.length > 0 || open.parts > 0) return this.#piece(open, true, endLsn);
     const [message] = open.messages;
@@ -185,7 +191,8 @@ export class Capture {
     const sequence = this.#state.sequence + 1;
     this.#state = { ...this.#state, sequence, hlc };
     const by = { replica, region: regionOf(replica), epoch: epochOf(replica), sequence, hlc };
-    return { ...by, deps: vector, commitLsn, endLsn: commitLsn, commitTimeUs };
+    const deps = mutant('dependencies-dropped') ? EMPTY_VECTOR : vector;
+    return { ...by, deps, commitLsn, endLsn: commitLsn, commitTimeUs };
   }
 
   // A message proves nothing about its sender: a forged mark or heartbeat only repeats what capture

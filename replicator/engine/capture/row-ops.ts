@@ -1,3 +1,4 @@
+import { mutant } from '#core/mutant.ts';
 import { EverywriteError } from '#core/errors.ts';
 import { relationId } from '#core/relation.ts';
 import type { PgText } from '#core/relation.ts';
@@ -49,7 +50,7 @@ export function updateOps(target: UserRelation, message: UpdateMessage): readonl
     const was = before[at] ?? null;
     const is = after[at] ?? null;
     if (was === is) continue;
-    const cell = types[at]?.diff(was, is);
+    const cell = mutant('counter-as-value') ? is : types[at]?.diff(was, is);
     if (cell === undefined) continue;
     columns.push(at);
     cells.push(cell);

@@ -1,3 +1,4 @@
+import { mutant } from '#core/mutant.ts';
 import { IGNORE_CONFLICTS } from '#conflict/conflict-sink.ts';
 import type { ConflictSink } from '#conflict/conflict-sink.ts';
 import { KeyState } from '#conflict/key-state.ts';
@@ -88,7 +89,7 @@ export class UnstableIndex {
     this.#fold(transaction, sinkOf, (slot, late) => {
       slot.xid = xid;
       slot.ownFolds++;
-      if (late) this.markDirty(slot);
+      if (late && !mutant('late-rule-off')) this.markDirty(slot);
     });
   }
 
@@ -98,7 +99,7 @@ export class UnstableIndex {
    */
   rebuild(transaction: ChangeTransaction, sinkOf: (slot: Slot) => ConflictSink): void {
     this.#fold(transaction, sinkOf, (slot, late) => {
-      if (late) this.markDirty(slot);
+      if (late && !mutant('dirty-at-rebuild-off')) this.markDirty(slot);
     });
   }
 

@@ -1,5 +1,6 @@
 import { EverywriteError } from '#core/errors.ts';
 import type { Lsn } from '#core/lsn.ts';
+import { mutant } from '#core/mutant.ts';
 import type { Clock, Logger, Timers } from '#core/ports.ts';
 import { widen } from '#replicator/engine/apply/known-versions.ts';
 import type { DatabaseSession } from '#replicator/engine/database-port.ts';
@@ -137,6 +138,7 @@ export class Publisher {
     const limit = Math.min(this.#queue.length, APPEND_BATCH_MAX);
     const [result] = await this.#session.flight([{ kind: 'readSnapshot' }]);
     if (result?.kind !== 'snapshot') return 0;
+    if (mutant('published-before-visible')) return limit;
     const hidden = new Set(result.snapshot.inProgress);
     for (let at = 0; at < limit; at++) {
       const record = this.#queue[at];
@@ -172,7 +174,8 @@ export class Publisher {
     this.#last = header;
     if (!header.lastPart) return;
     this.#durable(header);
-    if (this.#options.trailMs === 0) this.#confirm(header.endLsn);
+    if (this.#options.trailMs === 0 || mutant('confirm-before-durable'))
+      this.#confirm(header.endLsn);
     else this.#trail(header.endLsn);
   }
 

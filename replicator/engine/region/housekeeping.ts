@@ -1,3 +1,4 @@
+import { mutant } from '#core/mutant.ts';
 import { EMPTY_VECTOR, formatVector, sequenceOf } from '#core/version-vector.ts';
 import type { VersionVector } from '#core/version-vector.ts';
 import { regionOf } from '#core/region.ts';
@@ -73,7 +74,7 @@ export class Housekeeping {
     const { index, matrix, spill } = this.#parts;
     // What is in the spill is not looked at, and a dirty row does not show what is stable: while there
     // is any, the checkpoint stays.
-    if (spill.count > 0 || index.dirtyCount > 0) return;
+    if (spill.count > 0 || (index.dirtyCount > 0 && !mutant('checkpoint-over-dirty'))) return;
     this.#lastCheckpointMs = now;
     const vector = matrix.stable();
     index.prune(vector);
@@ -106,6 +107,7 @@ export class Housekeeping {
       this.#trimBelow = next.foldFrom;
       this.#checkpoints.shift();
     }
+    if (mutant('trimmed-too-early')) this.#trimBelow = this.#parts.applier.applied.vector;
     await this.#trimStream(this.#options.region, this.#parts.own);
     for (const [origin, copy] of this.#parts.copies) await this.#trimStream(origin, copy);
   }

@@ -3,6 +3,7 @@ import type { RegionId, ReplicaId } from '#core/region.ts';
 import { replicaId } from '#core/region.ts';
 import { must } from '#core/assert.ts';
 import type { Hlc } from '#core/hlc.ts';
+import { mutant } from '#core/mutant.ts';
 import { covers, sequenceOf } from '#core/version-vector.ts';
 import type { VersionVector } from '#core/version-vector.ts';
 import { Applier } from '#replicator/engine/apply/applier.ts';
@@ -210,7 +211,7 @@ function applyContext(
     fence: new Fence(opened.fencing, versions, ports),
     spill: new Spill(index, opened.spilling, owner, options.indexMaxKeys, sinkOf),
     logger: ports.logger,
-    useOrigin: footing.originFiltered,
+    useOrigin: footing.originFiltered && !mutant('own-writes-captured'),
     lockTimeoutMs: options.lockTimeoutMs,
     fenceTimeoutMs: options.fenceTimeoutMs,
   };
@@ -323,6 +324,12 @@ class RunningPipeline implements Pipeline {
       for await (const frames of footing.stream) {
         for (const frame of frames) {
           // Keepalives are answered by the adapter; only own records move the slot (hazards T4).
+          if (
+            mutant('slot-follows-keepalives') &&
+            frame.kind === 'keepalive' &&
+            publisher.queuedBytes === 0
+          )
+            footing.stream.confirm(frame.walEnd);
           if (frame.kind !== 'data') continue;
           const event = capture.push(decoder.decode(frame.bytes));
           if (event !== null) this.#captured(event);
@@ -371,7 +378,9 @@ class RunningPipeline implements Pipeline {
         fence.met(event.token);
         return;
       default: {
-        const { endLsn, state, content } = event;
+        const { endLsn, content } = event;
+        const { vector } = mutant('heartbeat-from-apply') ? applier.applied : event.state;
+        const state = { ...event.state, vector };
         const wallUs = Number(content) || 0;
         publisher.enqueue({ kind: 'heartbeat', endLsn, wallUs, state, bytes: 100 });
       }

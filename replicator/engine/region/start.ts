@@ -2,6 +2,7 @@ import { asEverywriteError, EverywriteError } from '#core/errors.ts';
 import { ZERO_HLC } from '#core/hlc.ts';
 import { formatLsn, parseLsn, ZERO_LSN } from '#core/lsn.ts';
 import type { Lsn } from '#core/lsn.ts';
+import { mutant } from '#core/mutant.ts';
 import { replicaId } from '#core/region.ts';
 import type { RegionId, ReplicaId } from '#core/region.ts';
 import { EMPTY_VECTOR, parseVector, sequenceOf } from '#core/version-vector.ts';
@@ -129,7 +130,8 @@ async function captureState(
   if (header === null) {
     return { replica, sequence: 0, hlc: ZERO_HLC, vector: EMPTY_VECTOR, settings };
   }
-  const { lastSequence: sequence, hlc, vector } = header;
+  const { lastSequence: sequence, vector } = header;
+  const hlc = mutant('hlc-forgotten') ? ZERO_HLC : header.hlc;
   return { replica, sequence, hlc, vector, settings };
 }
 
