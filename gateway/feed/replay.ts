@@ -58,9 +58,13 @@ export async function* replay(
         }
       }
       const release = order.next(until);
-      if (release === null) return;
+      if (release === null) break;
       yield release;
     }
+    const lacking = [...until.keys()].find((replica) => {
+      return sequenceOf(order.released, replica) < sequenceOf(until, replica);
+    });
+    if (lacking !== undefined && !signal.aborted) throw new CursorExpired(lacking);
   } finally {
     signal.removeEventListener('abort', abort);
     end.abort();

@@ -1,45 +1,27 @@
 import { afterEach, expect, test } from 'vitest';
-import { must } from '#core/assert.ts';
 import type { RegionId } from '#core/region.ts';
 import { formatDot } from '#core/transaction.ts';
 import { EMPTY_VECTOR } from '#core/version-vector.ts';
-import type { VersionVector } from '#core/version-vector.ts';
-import { ChangeFeed, FEED_LIMITS } from '#gateway/feed/change-feed.ts';
 import type { FeedListener } from '#gateway/feed/change-feed.ts';
 import type { Release } from '#gateway/feed/release-order.ts';
 import { decodeToken } from '#gateway/session/causal-token.ts';
 import { frameOf, LoggedHistory, REGIONS } from '#tests/gateway/feed/logged-history.ts';
-import { ManualTime, SILENT } from '#tests/replicator/engine/manual-time.ts';
-import type { MemoryStream } from '#tests/replicator/engine/log/memory-stream.ts';
+import { RegionFeed } from '#tests/gateway/feed/region-feed.ts';
+import { ManualTime } from '#tests/replicator/engine/manual-time.ts';
 
 const [EU, US] = REGIONS as readonly [RegionId, RegionId, RegionId];
-const stop = new Set<AbortController>();
+const feeds = new Set<RegionFeed>();
 
 afterEach(() => {
-  for (const controller of stop) controller.abort();
-  stop.clear();
+  for (const feed of feeds) feed.stop();
+  feeds.clear();
 });
 
-/** A feed of region eu over logs in memory. */
-function euFeed(history: LoggedHistory) {
+function euFeed() {
   const time = new ManualTime();
-  const logs = new Map(REGIONS.map((region) => [region, history.log(region)]));
-  const world: { applied: VersionVector } = { applied: EMPTY_VECTOR };
-  const feed = new ChangeFeed(
-    {
-      streams: (origin) => Promise.resolve(logs.get(origin) ?? null),
-      readApplied: () => Promise.resolve(world.applied),
-      clock: time,
-      timers: time,
-      logger: SILENT,
-    },
-    { own: EU, regions: REGIONS, ...FEED_LIMITS },
-  );
-  const controller = new AbortController();
-  stop.add(controller);
-  void feed.run(controller.signal);
-  const log = (region: RegionId): MemoryStream => must(logs.get(region), 'log');
-  return { feed, time, world, log };
+  const world = new RegionFeed(EU, time);
+  feeds.add(world);
+  return { feed: world.feed, time, world, log: (region: RegionId) => world.log(region) };
 }
 
 function collector(): FeedListener & { readonly dots: string[]; interruptions: number } {
@@ -58,7 +40,7 @@ function collector(): FeedListener & { readonly dots: string[]; interruptions: n
 
 test('an own transaction is released when logged, a peer’s when the database shows it', async () => {
   const history = new LoggedHistory();
-  const { feed, time, world, log } = euFeed(history);
+  const { feed, time, world, log } = euFeed();
   await time.pass(10);
   const listener = collector();
   expect(feed.attach(feed.released ?? EMPTY_VECTOR, listener)?.backlog).toEqual([]);
@@ -76,7 +58,7 @@ test('an own transaction is released when logged, a peer’s when the database s
 
 test('an own answer to a remote question waits for the question', async () => {
   const history = new LoggedHistory();
-  const { feed, time, world, log } = euFeed(history);
+  const { feed, time, world, log } = euFeed();
   await time.pass(10);
   const listener = collector();
   feed.attach(EMPTY_VECTOR, listener);
@@ -94,7 +76,7 @@ test('an own answer to a remote question waits for the question', async () => {
 
 test('what was released is at hand for whoever comes a little later', async () => {
   const history = new LoggedHistory();
-  const { feed, time, log } = euFeed(history);
+  const { feed, time, log } = euFeed();
   await time.pass(10);
   for (let i = 0; i < 3; i++) log(EU).store(frameOf(history.write(EU)));
   await time.pass(10);
@@ -105,7 +87,7 @@ test('what was released is at hand for whoever comes a little later', async () =
 
 test('a token is waited for, and the wait is bounded', async () => {
   const history = new LoggedHistory();
-  const { feed, time, world, log } = euFeed(history);
+  const { feed, time, world, log } = euFeed();
   await time.pass(10);
   const remote = history.write(US);
   const { signal } = new AbortController();
@@ -127,7 +109,7 @@ test('a token is waited for, and the wait is bounded', async () => {
 
 test('a database that shows less than before interrupts the feed, and it begins anew', async () => {
   const history = new LoggedHistory();
-  const { feed, time, world, log } = euFeed(history);
+  const { feed, time, world, log } = euFeed();
   log(US).store(frameOf(history.write(US)));
   world.applied = history.seen(US);
   await time.pass(1500);
