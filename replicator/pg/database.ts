@@ -93,6 +93,8 @@ export class PgDatabase implements Database {
   async #prepareApply(client: DatabaseClient): Promise<void> {
     // Triggers and foreign keys have fired where the change was made (T11).
     if (this.facts.replicaRole) await client.ask(plain('SET session_replication_role = replica'));
+    // Rows that a policy hides would look like missing ones; now such a table says so instead.
+    await client.ask(plain('SET row_security = off'));
     if (this.facts.originSupported) await this.#probeOrigin(client);
   }
 

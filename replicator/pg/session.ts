@@ -98,8 +98,12 @@ export class PgSession implements DatabaseSession {
     const sent = client.send(rendered.flatMap(({ queries }) => queries));
     const settled =
       cancelLockWait === null ? await sent : await watchingLocks(cancelLockWait, sent);
-    const failure = settled.find((answer) => answer.status === 'rejected');
-    if (failure !== undefined) return { kind: 'failed', error: this.#understand(failure.reason) };
+    const failed = settled.findIndex((answer) => answer.status === 'rejected');
+    const failure = settled[failed];
+    if (failure?.status === 'rejected') {
+      const statement = statements[statementOf(rendered, failed)];
+      return { kind: 'failed', error: this.#understand(failure.reason, statement) };
+    }
     const answers = settled.flatMap((a) => (a.status === 'fulfilled' ? [a.value] : []));
     return this.#read(statements, rendered, answers);
   }
@@ -152,8 +156,19 @@ export class PgSession implements DatabaseSession {
     return { kind: 'ok', results };
   }
 
-  #understand(cause: unknown): EverywriteError {
+  #understand(cause: unknown, statement: Statement | undefined): EverywriteError {
     const error = databaseError(cause);
+    // One table's missing privilege, or its row level security, is no reason to stop the others.
+    if (error.sqlState === '42501' && statement !== undefined && 'relation' in statement) {
+      const { message, sqlState } = error;
+      return new EverywriteError({
+        code: 'ROW_REFUSED',
+        recovery: 'operator',
+        sqlState,
+        message,
+        cause,
+      });
+    }
     // The table changed under the catalogue: the next attempt must see it as it is now.
     if (error.sqlState?.startsWith('42') === true) this.#options.catalogue.forget();
     if (error.sqlState === '42P01' && error.message.includes('"everywrite.')) {
@@ -168,6 +183,12 @@ export class PgSession implements DatabaseSession {
     }
     return error;
   }
+}
+
+/** Which statement the query at this place in the flight belongs to. */
+function statementOf(rendered: readonly Rendered[], query: number): number {
+  let end = 0;
+  return rendered.findIndex(({ queries }) => (end += queries.length) > query);
 }
 
 /** COMMIT of an aborted transaction is no error in PostgreSQL: it answers ROLLBACK. */

@@ -40,6 +40,11 @@ export async function applyFenced(
   let waiting = slow;
   for (let round = 0; waiting.length > 0; round++) {
     if (round === ROUNDS_MAX) throw contended(waiting);
+    if (careful) {
+      const lockable = await leaveOutUnlockable(context, session, waiting);
+      outcomes.push(...lockable.outcomes);
+      waiting = lockable.rows;
+    }
     const locked = await lockAll(session, waiting);
     await context.fence.pass(context.fenceTimeoutMs);
     const seen = await lookAgain(session, waiting, locked);
@@ -61,6 +66,61 @@ export async function applyFenced(
     waiting = next;
   }
   return outcomes;
+}
+
+/**
+ * Rows that cannot even be looked for: the key does not fit this region's column, or the table may not be
+ * read. They are refused without touching the others.
+ */
+async function leaveOutUnlockable(
+  context: ApplyContext,
+  session: DatabaseSession,
+  waiting: readonly SlowRows[],
+): Promise<{ readonly rows: readonly SlowRows[]; readonly outcomes: readonly Outcome[] }> {
+  const rows: SlowRows[] = [];
+  const outcomes: Outcome[] = [];
+  for (const { local, keys } of waiting) {
+    const lockable: PlannedKey[] = [];
+    for (const some of await lockableTogether(session, local, keys)) {
+      if (some.refusal === null) {
+        lockable.push(...some.keys);
+        continue;
+      }
+      const { sqlState, reason } = some.refusal;
+      for (const planned of some.keys) {
+        const wanted = context.quarantine.wanted(relationId(planned.relation), planned.key);
+        const action = fencedAction(planned, local.columns, null, wanted);
+        const state = action.kind === 'incomplete' ? 'EW001' : sqlState;
+        outcomes.push(refusedRow(local, { planned, action, row: null }, state, reason));
+      }
+    }
+    if (lockable.length > 0) rows.push({ local, keys: lockable });
+  }
+  return { rows, outcomes };
+}
+
+interface LockTry {
+  readonly keys: readonly PlannedKey[];
+  readonly refusal: { readonly sqlState: string; readonly reason: string } | null;
+}
+
+/** All at once; if that is refused, one by one. */
+async function lockableTogether(
+  session: DatabaseSession,
+  local: LocalRelation,
+  keys: readonly PlannedKey[],
+): Promise<readonly LockTry[]> {
+  const { relation } = local;
+  const attempt = await session.attempt([
+    { kind: 'savepoint' },
+    { kind: 'lockRows', relation, keys: keys.map(({ key }) => key) },
+  ]);
+  if (attempt.kind === 'ok') return [{ keys, refusal: null }];
+  await session.flight([{ kind: 'rollbackToSavepoint' }]);
+  if (keys.length === 1) return [{ keys, refusal: attempt }];
+  const tries: LockTry[] = [];
+  for (const key of keys) tries.push(...(await lockableTogether(session, local, [key])));
+  return tries;
 }
 
 interface SeenRows {

@@ -1,5 +1,6 @@
 import type { ConflictSink } from '#conflict/conflict-sink.ts';
 import { applyDelta, isDelta } from '#conflict/delta-family.ts';
+import { keyNames } from '#conflict/key-state.ts';
 import type { KeyState } from '#conflict/key-state.ts';
 import { must } from '#core/assert.ts';
 import { addDecimals } from '#core/decimal.ts';
@@ -92,7 +93,12 @@ const NO_SINK: ConflictSink = { add: () => undefined, retract: () => undefined }
 export type RowAction =
   | { readonly kind: 'none' }
   | { readonly kind: 'delete' }
-  | { readonly kind: 'insert'; readonly values: readonly PgText[] }
+  | {
+      readonly kind: 'insert';
+      readonly values: readonly PgText[];
+      /** Positions of columns that only this region has: they take their defaults. */
+      readonly absent?: readonly number[];
+    }
   | {
       readonly kind: 'update';
       readonly columns: readonly number[];
@@ -134,7 +140,8 @@ function plainAction(op: KeyedOp, local: LocalRelation): RowAction {
   if (op.kind === 'insert') {
     if (positions.same) return { kind: 'insert', values: op.values };
     const values = positions.ofLocal.map((at) => (at < 0 ? null : (op.values[at] ?? null)));
-    return { kind: 'insert', values };
+    const absent = positions.ofLocal.flatMap((at, local) => (at < 0 ? [local] : []));
+    return absent.length === 0 ? { kind: 'insert', values } : { kind: 'insert', values, absent };
   }
   const columns: number[] = [];
   const writes: NonNullable<ColumnWrite>[] = [];
@@ -164,11 +171,13 @@ export function fencedAction(
   const alive = state.alive() ?? (row !== null || quarantined !== null);
   if (!alive) return row === null ? NONE : DELETE;
   if (row === null) {
-    const whole = quarantined !== null && names.every((name) => quarantined.has(name));
+    // Of a row that no operation carries whole, the key is what is never on record.
+    const whole =
+      quarantined !== null && keyNames(planned.relation).every((n) => quarantined.has(n));
     if (!whole) return insertAction(state, names);
     const value = (name: string): PgText =>
       projectStored(state, ops, name, quarantined.get(name) ?? null);
-    return { kind: 'insert', values: names.map(value) };
+    return inserted(names.map(value), names, (name) => quarantined.has(name) || knows(state, name));
   }
   const columns: number[] = [];
   const writes: NonNullable<ColumnWrite>[] = [];
@@ -206,7 +215,27 @@ function insertDecides(state: KeyState, name: string): boolean {
 
 function insertAction(state: KeyState, names: readonly string[]): RowAction {
   const values = state.image(names);
-  return values === null ? { kind: 'incomplete' } : { kind: 'insert', values };
+  if (values === null) return { kind: 'incomplete' };
+  return inserted(values, names, (name) => knows(state, name));
+}
+
+function inserted(
+  values: readonly PgText[],
+  names: readonly string[],
+  known: (name: string) => boolean,
+): RowAction {
+  const absent = names.flatMap((name, at) => (values[at] === null && !known(name) ? [at] : []));
+  return absent.length === 0 ? { kind: 'insert', values } : { kind: 'insert', values, absent };
+}
+
+/** Whether some operation that is remembered speaks of the column. */
+function knows(state: KeyState, name: string): boolean {
+  const { deletion } = state;
+  return (
+    state.column(name) !== undefined ||
+    insertDecides(state, name) ||
+    deletion?.op.relation.columns.some((column) => column.name === name) === true
+  );
 }
 
 function decidingWrite({ state, ops }: PlannedKey, name: string): ColumnWrite {

@@ -108,7 +108,7 @@ function wantedRow(
 ): PgText {
   switch (action.kind) {
     case 'insert':
-      return rowJson(local, action.values);
+      return rowJson(local, action.values, action.absent);
     case 'update':
       return rowJson(local, updatedRow(local, action, row));
     case 'incomplete': {
@@ -133,7 +133,11 @@ function updatedRow(
   });
 }
 
-function rowJson(local: LocalRelation, values: readonly PgText[]): string {
-  const pairs = local.columns.map((name, at) => [name, values[at] ?? null]);
-  return JSON.stringify(Object.fromEntries(pairs));
+function rowJson(
+  local: LocalRelation,
+  values: readonly PgText[],
+  absent: readonly number[] = [],
+): string {
+  const pairs = local.columns.map((name, at) => [name, values[at] ?? null] as const);
+  return JSON.stringify(Object.fromEntries(pairs.filter((_, at) => !absent.includes(at))));
 }

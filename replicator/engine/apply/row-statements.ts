@@ -54,15 +54,39 @@ export function rowStatements(
   for (const group of byShape(rows.filter(({ action }) => action.kind === 'update'))) {
     add(group, (some) => updateStatement(local, some, guard));
   }
-  add(
-    rows.filter(({ action }) => action.kind === 'insert'),
-    (some) => ({
-      kind: 'insertRows',
-      relation: local,
-      rows: some.map(({ action }) => (action.kind === 'insert' ? action.values : [])),
-    }),
-  );
+  const inserts = rows.filter(({ action }) => action.kind === 'insert');
+  for (const [absent, group] of byAbsent(inserts)) {
+    add(group, (some) => insertStatement(local, some, absent));
+  }
   return statements;
+}
+
+/** Columns that no operation knows are left out, so that the table's defaults fill them. */
+function insertStatement(
+  local: Relation,
+  rows: readonly DecidedRow[],
+  absent: readonly number[],
+): Statement {
+  const all = rows.map(({ action }) => (action.kind === 'insert' ? action.values : []));
+  if (absent.length === 0) return { kind: 'insertRows', relation: local, rows: all };
+  const kept = [...local.columns.keys()].filter((at) => !absent.includes(at));
+  const relation: Relation = {
+    ...local,
+    columns: local.columns.filter((_, at) => kept.includes(at)),
+    keyColumns: local.keyColumns.map((at) => kept.indexOf(at)),
+  };
+  const values = all.map((row) => kept.map((at) => row[at] ?? null));
+  return { kind: 'insertRows', relation, rows: values };
+}
+
+function byAbsent(
+  rows: readonly DecidedRow[],
+): readonly (readonly [readonly number[], readonly DecidedRow[]])[] {
+  const absentOf = ({ action }: DecidedRow): readonly number[] =>
+    action.kind === 'insert' ? (action.absent ?? []) : [];
+  if (rows.every((row) => absentOf(row).length === 0)) return rows.length === 0 ? [] : [[[], rows]];
+  const groups = Map.groupBy(rows, (row) => absentOf(row).join());
+  return [...groups.values()].map((group) => [absentOf(group[0] as DecidedRow), group]);
 }
 
 function updateStatement(

@@ -11,7 +11,9 @@ const regions = withRegions({
     CREATE TABLE narrow (id int PRIMARY KEY, a text, extra text);
     CREATE TABLE absent (id int PRIMARY KEY, a text);
     CREATE TABLE guarded (id int PRIMARY KEY, a text);
-    CREATE TABLE indexed (id int PRIMARY KEY, a text);`,
+    CREATE TABLE indexed (id int PRIMARY KEY, a text);
+    CREATE TYPE mood AS ENUM ('glad', 'calm');
+    CREATE TABLE varied (id bigint PRIMARY KEY, name text, mood mood, a text);`,
   columns: { 'public.checked.hits': 'counter' },
   differing: {
     us: `
@@ -23,7 +25,14 @@ const regions = withRegions({
       CREATE TRIGGER refuse BEFORE INSERT ON guarded FOR EACH ROW
         WHEN (NEW.a = 'refused') EXECUTE FUNCTION refuse();
       ALTER TABLE guarded ENABLE ALWAYS TRIGGER refuse;
-      CREATE INDEX ON indexed (a);`,
+      CREATE INDEX ON indexed (a);
+      ALTER TABLE varied ALTER id TYPE int, ALTER name TYPE varchar(5),
+        ADD COLUMN later text NOT NULL DEFAULT 'x';
+      CREATE FUNCTION forbid() RETURNS trigger LANGUAGE plpgsql AS
+        $$ BEGIN RAISE insufficient_privilege USING MESSAGE = 'not yours'; END $$;
+      CREATE TRIGGER forbid BEFORE INSERT ON varied FOR EACH ROW
+        WHEN (NEW.a = 'forbidden') EXECUTE FUNCTION forbid();
+      ALTER TABLE varied ENABLE ALWAYS TRIGGER forbid;`,
   },
 });
 afterEach(async () => regions().letGo());
@@ -156,4 +165,50 @@ test('a value too large for a local index waits alone', async () => {
   await goesOn(7);
   expect(await row(us, 'indexed', 1)).toBeUndefined();
   expect(await row(us, 'indexed', 2)).toEqual({ a: 'small' });
+});
+
+test('a table that differs here refuses the rows that do not fit it, each for its own reason', async () => {
+  const { eu, us } = sides();
+  await eu.sql.query(`ALTER TYPE mood ADD VALUE 'angry'`);
+  await us.sql.query('ALTER TABLE varied ALTER later DROP DEFAULT');
+  await eu.sql
+    .query(`BEGIN; INSERT INTO varied VALUES (5000000000, 'key'), (1, 'too long'), (4, 'null');
+    INSERT INTO varied VALUES (2, 'mood', 'angry', ''), (3, 'may', NULL, 'forbidden');
+    INSERT INTO items VALUES (81, 'same transaction'); COMMIT`);
+  await goesOn(82);
+  expect(await row(us, 'items', 81)).toEqual({ a: 'same transaction' });
+  const refused = `SELECT jsonb_object_agg(key, sql_state) AS row FROM everywrite.quarantine
+    WHERE relation = 'public.varied'`;
+  const { rows } = await us.sql.query<{ row: unknown }>(refused);
+  expect(rows[0]?.row).toEqual({
+    '5000000000': '22003',
+    '1': '22001',
+    '2': '22P02',
+    '3': '42501',
+    '4': '23502',
+  });
+  // Each cause is mended, and each row follows as it should have been.
+  await us.sql.query(`ALTER TYPE mood ADD VALUE 'angry'`);
+  await us.sql.query(`ALTER TABLE varied ALTER id TYPE bigint, ALTER name TYPE text,
+    ALTER later SET DEFAULT 'new', DISABLE TRIGGER forbid`);
+  us.retryQuarantined('public.varied', null);
+  await eventually('all follow', async () => {
+    const { rows: left } = await us.sql.query<{ row: unknown }>(refused);
+    return left[0]?.row === null;
+  });
+  const all = `SELECT id, name, mood, a FROM varied ORDER BY id`;
+  expect((await us.sql.query(all)).rows).toEqual((await eu.sql.query(all)).rows);
+});
+
+test('a NOT NULL column that only this region has takes its default', async () => {
+  const { eu, us } = sides();
+  const before = us.status()?.quarantined;
+  await us.sql.query(`ALTER TABLE items ADD COLUMN later int NOT NULL DEFAULT 7`);
+  await eu.sql.query(`INSERT INTO items VALUES (90, 'plain')`);
+  await eu.sql.query(`BEGIN; INSERT INTO items VALUES (91, 'x'); UPDATE items SET a = 'folded'
+    WHERE id = 91; COMMIT`);
+  await goesOn(92);
+  expect(us.status()?.quarantined).toBe(before);
+  expect(await row(us, 'items', 90)).toEqual({ a: 'plain', later: 7 });
+  expect(await row(us, 'items', 91)).toEqual({ a: 'folded', later: 7 });
 });
