@@ -23,6 +23,7 @@ export type Statement =
   | TruncateStatement
   | WriteConflictsStatement
   | ForgetConflictsStatement
+  | WithdrawConflictsStatement
   | WriteQuarantineStatement
   | ClearQuarantineStatement
   | { readonly kind: 'readSnapshot' }
@@ -155,6 +156,16 @@ export interface ForgetConflictsStatement {
   readonly beforeHlc: number;
   readonly keepRows: number;
   readonly limit: number;
+}
+
+/**
+ * Deletes the records in which a transaction of `replica` with a sequence beyond `after` takes part. The
+ * result counts them.
+ */
+export interface WithdrawConflictsStatement {
+  readonly kind: 'withdrawConflicts';
+  readonly replica: string;
+  readonly after: number;
 }
 
 export interface QuarantineRow {

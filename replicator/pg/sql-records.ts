@@ -10,6 +10,7 @@ import type {
   SaveCheckpointStatement,
   SpillStatement,
   SpilledKey,
+  WithdrawConflictsStatement,
   WriteConflictsStatement,
   WriteQuarantineStatement,
 } from '#replicator/engine/statement.ts';
@@ -78,6 +79,17 @@ export function forgetConflicts(statement: ForgetConflictsStatement): Rendered {
          ORDER BY ${stamp} LIMIT $3::int8))`,
       [`${beforeHlc}`, `${keepRows}`, `${limit}`],
     ),
+  );
+}
+
+export function withdrawConflicts({ replica, after }: WithdrawConflictsStatement): Rendered {
+  const own = (dot: string): string =>
+    `(split_part(${dot}, ':', 1) = $1 AND split_part(${dot}, ':', 2)::int8 > $2::int8)`;
+  return counted(
+    prepared(`DELETE FROM everywrite.conflicts WHERE ${own('winner_dot')} OR ${own('loser_dot')}`, [
+      replica,
+      `${after}`,
+    ]),
   );
 }
 

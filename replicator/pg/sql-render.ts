@@ -12,6 +12,7 @@ import {
   resetSpill,
   saveCheckpoint,
   spill,
+  withdrawConflicts,
   writeConflicts,
   writeQuarantine,
 } from './sql-records.ts';
@@ -97,6 +98,7 @@ type RecordStatement = Extract<
     readonly kind:
       | 'writeConflicts'
       | 'forgetConflicts'
+      | 'withdrawConflicts'
       | 'writeQuarantine'
       | 'clearQuarantine'
       | 'readQuarantine'
@@ -113,6 +115,8 @@ function renderRecord(statement: RecordStatement): Rendered {
       return writeConflicts(statement);
     case 'forgetConflicts':
       return forgetConflicts(statement);
+    case 'withdrawConflicts':
+      return withdrawConflicts(statement);
     case 'writeQuarantine':
       return writeQuarantine(statement);
     case 'clearQuarantine':

@@ -54,6 +54,7 @@ export class Housekeeping {
       const now = this.#ports.clock.monotonicMs();
       if (now - this.#lastHeartbeatMs >= this.#options.heartbeatIntervalMs)
         await this.#heartbeat(now);
+      this.#parts.ownRow.release();
       this.#parts.index.prune(this.#parts.matrix.stable());
       if (now - this.#lastCheckpointMs >= CHECKPOINT_EVERY_MS) await this.#checkpoint(now);
       if (now - this.#lastTrimMs >= TRIM_EVERY_MS) await this.#trim(now);

@@ -20,6 +20,7 @@ import type { CaptureEvent } from '#replicator/engine/capture/capture.ts';
 import type { DatabaseSession } from '#replicator/engine/database-port.ts';
 import type { Slot } from '#replicator/engine/index/slot.ts';
 import { Spill } from '#replicator/engine/index/spill.ts';
+import { OwnRow } from '#replicator/engine/index/own-row.ts';
 import { StabilityMatrix } from '#replicator/engine/index/stability.ts';
 import { UnstableIndex } from '#replicator/engine/index/unstable-index.ts';
 import type { LogStream } from '#replicator/engine/log-port.ts';
@@ -49,6 +50,7 @@ export interface PipelineParts {
   readonly footing: Footing;
   readonly index: UnstableIndex;
   readonly matrix: StabilityMatrix;
+  readonly ownRow: OwnRow;
   readonly inbox: Inbox;
   readonly quarantine: Quarantine;
   readonly fence: Fence;
@@ -131,6 +133,7 @@ async function assemble(
   const { replica, applied, foldFrom, stable, state } = footing;
   const { own, copies, sessions } = opened;
   const matrix = seedMatrix(options, footing);
+  const ownRow = ownRowOf(ports, options, footing, matrix);
   const inbox = new Inbox(others(options), options.maxInboxBytes);
   const conflicts = new ConflictBuffer();
   const context = applyContext(ports, options, footing, opened, conflicts);
@@ -165,12 +168,13 @@ async function assemble(
     footing,
     index,
     matrix,
+    ownRow,
     inbox,
     quarantine,
     fence,
     spill,
     applier,
-    publisher: publisherOf(ports, options, footing, opened, matrix),
+    publisher: publisherOf(ports, options, footing, opened, ownRow),
     capture: new Capture(footing.capture),
     copiers,
     copies,
@@ -217,19 +221,29 @@ function applyContext(
   };
 }
 
+function ownRowOf(
+  ports: RegionPorts,
+  { region, members, logTrailMs }: RegionOptions,
+  { replica, tail }: Footing,
+  matrix: StabilityMatrix,
+): OwnRow {
+  const row = new OwnRow(matrix, { region, replica }, members, ports.clock, logTrailMs);
+  if (tail.header !== null) row.acknowledged(tail.header.lastSequence, tail.header.vector);
+  return row;
+}
+
 function publisherOf(
   ports: RegionPorts,
   options: RegionOptions,
   footing: Footing,
   opened: Opened,
-  matrix: StabilityMatrix,
+  ownRow: OwnRow,
 ): Publisher {
-  const { replica, stream, tail } = footing;
+  const { stream, tail } = footing;
   const { maxUnpublishedBytes, logTrailMs: trailMs } = options;
   const bounds = { maxUnpublishedBytes, trailMs };
   return new Publisher(opened.own, opened.publishing, tail, ports, bounds, {
-    durable: ({ lastSequence, vector }) =>
-      matrix.observe(options.region, replica, lastSequence, vector),
+    durable: ({ lastSequence, vector }) => ownRow.acknowledged(lastSequence, vector),
     confirm: (endLsn) => stream.confirm(endLsn),
   });
 }
@@ -396,14 +410,10 @@ function replicaOf(applied: VersionVector, origin: RegionId): ReplicaId {
 
 function seedMatrix(options: RegionOptions, footing: Footing): StabilityMatrix {
   const matrix = new StabilityMatrix(options.members);
-  const { replica, stable, tail } = footing;
+  const { replica, stable } = footing;
   for (const member of options.members) {
     const own = sequenceOf(stable, replica);
     matrix.observe(member, replica, own, stable);
-  }
-  const { header } = tail;
-  if (header !== null) {
-    matrix.observe(options.region, replica, header.lastSequence, header.vector);
   }
   return matrix;
 }

@@ -15,6 +15,7 @@ import { Copier } from '#replicator/engine/log/copier.ts';
 import { decodeFrame } from '#replicator/engine/log/frame.ts';
 import type { FrameHeader } from '#replicator/engine/log/frame.ts';
 import type { RegionOptions, RegionPorts } from '#replicator/engine/region/ports.ts';
+import { stepBack } from '#replicator/engine/region/step-back.ts';
 import type { ReplicationStream } from '#replicator/engine/replication-port.ts';
 import type { RegionState } from '#replicator/engine/statement.ts';
 
@@ -68,10 +69,11 @@ export async function findFooting(
         await stream.close();
         continue;
       }
-      const state = await readState(control);
-      refuseOtherServer(state, tail);
-      refuseLostTail(state, tail);
-      const replica = replicaId(options.region, state.epoch);
+      const found = await readState(control);
+      refuseOtherServer(found, tail);
+      refuseLostTail(found, tail);
+      const replica = replicaId(options.region, found.epoch);
+      const state = await stepBack(control, replica, found, tail.header?.lastSequence ?? 0);
       const capture = await captureState(control, replica, state, tail);
       const applied = parseVector(state.vector);
       const stable = parseVector(state.stable);

@@ -109,6 +109,14 @@ describe.each([
     expect(await context.value('SELECT string_agg(key, $$ $$) FROM everywrite.conflicts')).toBe(
       '1',
     );
+
+    const both = [conflict(COMPOSITE, 'one'), conflict(keyOf('k'), 'two')];
+    await ask({ kind: 'writeConflicts', add: both, remove: [] });
+    const withdraw = (replica: string, after: number) =>
+      ask({ kind: 'withdrawConflicts', replica, after });
+    expect(await withdraw('eu.1', 5)).toEqual({ kind: 'count', count: 0 });
+    expect(await withdraw('eu.11', 0)).toEqual({ kind: 'count', count: 0 });
+    expect(await withdraw('us.1', 8)).toEqual({ kind: 'count', count: 3 });
   });
 
   test.runIf(present)('quarantine counts attempts and remembers since when', async () => {
