@@ -7,8 +7,11 @@ import { BLANK_STATUS, describeError } from '#replicator/engine/region/status.ts
 import type { RegionStatus } from '#replicator/engine/region/status.ts';
 
 const BACKOFF_MIN_MS = 100;
-const BACKOFF_MAX_MS = 5000;
-const HEALTHY_AFTER_MS = 10_000;
+const BACKOFF_MAX_MS = 1000;
+// What a person must mend is looked at again at this pace.
+const OPERATOR_WAIT_MS = 5000;
+// A pipeline that ran for so long had a right to: what broke it then is news, and worth a quick try.
+const HEALTHY_AFTER_MS = 1000;
 const SLOT_WAIT_MS = 200;
 
 /**
@@ -22,6 +25,7 @@ export class Region {
   #phase: RegionStatus['phase'] = 'starting';
   #error: EverywriteError | null = null;
   #attempts = 0;
+  #runningSinceMs: number | null = null;
 
   constructor(ports: RegionPorts, options: RegionOptions) {
     this.#ports = ports;
@@ -35,7 +39,7 @@ export class Region {
   async run(signal: AbortSignal): Promise<void> {
     const { clock, timers, logger } = this.#ports;
     while (!signal.aborted) {
-      const startedMs = clock.monotonicMs();
+      this.#runningSinceMs = null;
       try {
         await this.#once(signal);
       } catch (error) {
@@ -55,10 +59,11 @@ export class Region {
       }
       if (signal.aborted) break;
       this.#phase = 'starting';
-      const healthy = clock.monotonicMs() - startedMs > HEALTHY_AFTER_MS;
+      const since = this.#runningSinceMs ?? Infinity;
+      const healthy = clock.monotonicMs() - since > HEALTHY_AFTER_MS;
       this.#attempts = healthy ? 0 : this.#attempts + 1;
       const backoff = Math.min(BACKOFF_MAX_MS, BACKOFF_MIN_MS * 2 ** Math.min(this.#attempts, 10));
-      await timers.sleep(this.#error?.recovery === 'operator' ? BACKOFF_MAX_MS : backoff, signal);
+      await timers.sleep(this.#error?.recovery === 'operator' ? OPERATOR_WAIT_MS : backoff, signal);
     }
     this.#phase = 'stopped';
   }
@@ -82,6 +87,7 @@ export class Region {
     });
     this.#pipeline = pipeline;
     this.#phase = 'running';
+    this.#runningSinceMs = this.#ports.clock.monotonicMs();
     this.#error = null;
     try {
       await pipeline.run(signal);
