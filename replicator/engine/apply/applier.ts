@@ -44,6 +44,8 @@ export interface ApplierCounters {
 }
 
 const DIRTY_PER_BATCH = 500;
+// What folds to one write costs the database nothing; planning it takes its time all the same.
+const OPERATIONS_PER_ROW = 8;
 const BACKOFF_MIN_MS = 5;
 const BACKOFF_MAX_MS = 500;
 // Still below PostgreSQL's default deadlock_timeout of a second.
@@ -183,7 +185,10 @@ export class Applier {
     const now = this.#ports.clock.monotonicMs();
     const free = origins.filter((region) => (this.#blockedUntilMs.get(region) ?? 0) <= now);
     const reach = new Map(this.#applied.vector).set(own, this.#ownSequence);
-    return this.#inbox.select(reach, free, this.#rowLimit, this.#options.wholeUpTo);
+    const rows = this.#rowLimit;
+    // After trouble each operation counts, so that the batch comes down to a single transaction.
+    const operations = rows < this.#options.maxBatchRows ? rows : rows * OPERATIONS_PER_ROW;
+    return this.#inbox.select(reach, free, { rows, operations }, this.#options.wholeUpTo);
   }
 
   #dirtyKeys(): readonly DirtyKey[] {

@@ -1,6 +1,8 @@
 import { mutant } from '#core/mutant.ts';
 import type { RegionId, ReplicaId } from '#core/region.ts';
-import type { ChangeTransaction, Piece } from '#core/transaction.ts';
+import { relationId } from '#core/relation.ts';
+import type { RowKey } from '#core/row-key.ts';
+import type { ChangeTransaction, Piece, RowOp } from '#core/transaction.ts';
 import { sequenceOf } from '#core/version-vector.ts';
 import type { VersionVector } from '#core/version-vector.ts';
 import { Signal } from '#replicator/engine/signal.ts';
@@ -26,6 +28,13 @@ export interface Observation {
   readonly replica: ReplicaId;
   readonly sequence: number;
   readonly vector: VersionVector;
+}
+
+/** What one batch may hold; a transaction that is larger goes alone. */
+export interface SelectionLimits {
+  /** Different rows: operations on one row fold to one write. */
+  readonly rows: number;
+  readonly operations: number;
 }
 
 export interface Selection {
@@ -88,16 +97,18 @@ export class Inbox {
   }
 
   /**
-   * Whole transactions in causal order, up to `maxRows` operations, from the given origins. `applied`
-   * includes this region's own captured sequence: what a peer saw of us, we must have folded.
+   * Whole transactions in causal order, within `limits`, from the given origins. `applied` includes this
+   * region's own captured sequence: what a peer saw of us, we must have folded.
    */
   select(
     applied: VersionVector,
     origins: readonly RegionId[],
-    maxRows: number,
+    limits: SelectionLimits,
     wholeUpTo: (origin: RegionId) => number,
   ): Selection {
-    const pick = new Pick(applied, maxRows, wholeUpTo);
+    // No more than half of what may wait: the rest of it arrives while this is being applied.
+    const bytes = this.#maxBytes / 2;
+    const pick = new Pick(applied, { ...limits, bytes }, wholeUpTo);
     let moved = true;
     while (moved && !pick.isFull) {
       moved = false;
@@ -180,18 +191,27 @@ class Pick {
   readonly taken = new Map<RegionId, number>();
   large: RegionId | null = null;
   passedOver: RegionId | null = null;
-  readonly #maxRows: number;
+  readonly #limits: SelectionLimits & { readonly bytes: number };
   readonly #wholeUpTo: (origin: RegionId) => number;
-  #rows = 0;
+  readonly #rows = new DistinctRows();
+  #operations = 0;
+  #bytes = 0;
+  #alone = false;
 
-  constructor(applied: VersionVector, maxRows: number, wholeUpTo: (origin: RegionId) => number) {
+  constructor(
+    applied: VersionVector,
+    limits: SelectionLimits & { readonly bytes: number },
+    wholeUpTo: (origin: RegionId) => number,
+  ) {
     this.vector = new Map(applied);
-    this.#maxRows = maxRows;
+    this.#limits = limits;
     this.#wholeUpTo = wholeUpTo;
   }
 
   get isFull(): boolean {
-    return this.#rows >= this.#maxRows || this.large !== null;
+    const { rows, operations, bytes } = this.#limits;
+    const within = this.#rows.count < rows && this.#operations < operations && this.#bytes < bytes;
+    return !within || this.#alone || this.large !== null;
   }
 
   /** Takes what it can of one origin, from its `skip`th item on; returns how many are taken in all. */
@@ -215,25 +235,65 @@ class Pick {
 
   #admits(
     region: RegionId,
-    { transaction, piece }: Extract<InboxItem, { kind: 'transaction' }>,
+    { transaction, piece, bytes }: Extract<InboxItem, { kind: 'transaction' }>,
   ): boolean {
     const { replica, sequence, deps, ops } = transaction;
     if (sequence > sequenceOf(this.vector, replica) + 1 || !ready(this.vector, deps)) return false;
     if (piece.part > 0) {
       // Its last piece may never come: begun too early it would hold everything up.
       if (sequence > this.#wholeUpTo(region)) return false;
-      if (this.#rows === 0) this.large = region;
+      if (this.transactions.length === 0) this.large = region;
       else this.passedOver ??= region;
       return false;
     }
     // TRUNCATE looks at the whole table, and a transaction larger than the limit goes alone as well.
     const alone = ops.some((op) => op.kind === 'truncate');
-    if (this.#rows > 0 && (alone || this.#rows + ops.length > this.#maxRows)) {
+    if (this.transactions.length > 0 && (alone || !this.#fits(ops))) {
       this.passedOver ??= region;
       return false;
     }
-    this.#rows += alone ? this.#maxRows : ops.length;
+    this.#alone = alone;
+    this.#rows.add(ops);
+    this.#operations += ops.length;
+    this.#bytes += bytes;
     return true;
+  }
+
+  #fits(ops: readonly RowOp[]): boolean {
+    const { rows, operations } = this.#limits;
+    if (this.#operations + ops.length > operations) return false;
+    const room = rows - this.#rows.count;
+    return ops.length <= room || this.#rows.fresh(ops) <= room;
+  }
+}
+
+/** The different rows that a selection writes. */
+class DistinctRows {
+  readonly #tables = new Map<string, Set<RowKey>>();
+  count = 0;
+
+  add(ops: readonly RowOp[]): void {
+    for (const op of ops) {
+      if (op.kind === 'truncate') continue;
+      const keys = this.#keys(op);
+      const before = keys.size;
+      keys.add(op.key);
+      this.count += keys.size - before;
+    }
+  }
+
+  /** At most so many of them are new. */
+  fresh(ops: readonly RowOp[]): number {
+    let fresh = 0;
+    for (const op of ops) if (op.kind !== 'truncate' && !this.#keys(op).has(op.key)) fresh++;
+    return fresh;
+  }
+
+  #keys({ relation }: RowOp): Set<RowKey> {
+    const id = relationId(relation);
+    let keys = this.#tables.get(id);
+    if (keys === undefined) this.#tables.set(id, (keys = new Set()));
+    return keys;
   }
 }
 

@@ -43,14 +43,11 @@ export function decodeBody(
   body: readonly unknown[],
 ): readonly ChangeTransaction[] {
   const [tables, vectorTexts, rows] = body as [
-    (readonly [string, string, string[], number[], number[]])[],
+    EncodedRelation[],
     string[],
     (readonly [number, number, number, number, number, number, unknown[][]])[],
   ];
-  const relations = tables.map(([schema, name, names, oids, keyColumns]): Relation => {
-    const columns = names.map((column, at) => ({ name: column, typeOid: oids[at] ?? 0 }));
-    return { schema, name, columns, keyColumns };
-  });
+  const relations = tables.map(relationOf);
   const vectors = vectorTexts.map(parseVector);
   const region = regionOf(replica);
   const epoch = epochOf(replica);
@@ -66,6 +63,26 @@ export function decodeBody(
     commitTimeUs,
     ops: ops.map((op) => decodeOp(op, relations)),
   }));
+}
+
+type EncodedRelation = readonly [string, string, string[], number[], number[]];
+
+const RELATIONS_MAX = 4096;
+const known = new Map<string, Relation>();
+
+// One object for a table that many frames describe alike: a hot row's updates then replace one another
+// across frames (slot.ts), and what is worked out for a table is worked out once.
+function relationOf(encoded: EncodedRelation): Relation {
+  const id = JSON.stringify(encoded);
+  let relation = known.get(id);
+  if (relation === undefined) {
+    const [schema, name, names, oids, keyColumns] = encoded;
+    const columns = names.map((column, at) => ({ name: column, typeOid: oids[at] ?? 0 }));
+    relation = { schema, name, columns, keyColumns };
+    if (known.size >= RELATIONS_MAX) known.clear();
+    known.set(id, relation);
+  }
+  return relation;
 }
 
 function encodeOp(op: RowOp, relation: number): readonly unknown[] {

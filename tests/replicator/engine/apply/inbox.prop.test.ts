@@ -2,7 +2,8 @@ import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import type { RegionId } from '#core/region.ts';
 import { WHOLE } from '#core/transaction.ts';
-import type { ChangeTransaction } from '#core/transaction.ts';
+import { relationId } from '#core/relation.ts';
+import type { ChangeTransaction, KeyedOp } from '#core/transaction.ts';
 import { covers } from '#core/version-vector.ts';
 import type { VersionVector } from '#core/version-vector.ts';
 import { Inbox } from '#replicator/engine/apply/inbox.ts';
@@ -17,6 +18,7 @@ import {
 
 const ORIGINS = MEMBERS;
 const { signal } = new AbortController();
+const rows = (count: number) => ({ rows: count, operations: Infinity });
 const ALL_WHOLE = (): number => Infinity;
 
 function item(transaction: ChangeTransaction): InboxItem {
@@ -25,6 +27,10 @@ function item(transaction: ChangeTransaction): InboxItem {
 
 function truncates(transaction: ChangeTransaction): boolean {
   return transaction.ops.some(({ kind }) => kind === 'truncate');
+}
+
+function rowOf({ relation, key }: KeyedOp): string {
+  return `${relationId(relation)} ${key}`;
 }
 
 async function feed(
@@ -48,7 +54,8 @@ async function feed(
     const again = applied.filter(({ region }) => region === origin).slice(-choose(2));
     await inbox.offer(origin, [...again, ...some].map(item), signal);
     const maxRows = 1 + choose(6);
-    const selection = inbox.select(vector, ORIGINS, maxRows, ALL_WHOLE);
+    const limits = { rows: maxRows, operations: maxRows * 3 };
+    const selection = inbox.select(vector, ORIGINS, limits, ALL_WHOLE);
     if (choose(5) === 0) continue;
     selected(selection.transactions, maxRows, inbox);
     for (const { region, sequence, vector: seen } of selection.observations) {
@@ -86,8 +93,12 @@ test('a batch stays within its rows unless one transaction is larger, and TRUNCA
   await fc.assert(
     fc.asyncProperty(draws(3, 40), fc.infiniteStream(fc.nat()), async (steps, numbers) => {
       await feed(playRegions(steps), chooser(numbers), (batch, maxRows) => {
-        const rows = batch.reduce((sum, { ops }) => sum + ops.length, 0);
-        if (batch.length > 1) expect(rows).toBeLessThanOrEqual(maxRows);
+        const ops = batch.flatMap((transaction) => transaction.ops);
+        const rows = new Set(ops.flatMap((op) => (op.kind === 'truncate' ? [] : [rowOf(op)])));
+        if (batch.length > 1) {
+          expect(rows.size).toBeLessThanOrEqual(maxRows);
+          expect(ops.length).toBeLessThanOrEqual(maxRows * 3);
+        }
         if (batch.some(truncates)) expect(batch).toHaveLength(1);
       });
     }),
@@ -108,7 +119,7 @@ test('an origin whose queue is over its bound waits until something is taken', a
   const offering = inbox.offer(origin, [], signal).then(() => (offered = true));
   await Promise.resolve();
   expect(offered).toBe(false);
-  inbox.accept(inbox.select(new Map(), [origin], 1, ALL_WHOLE));
+  inbox.accept(inbox.select(new Map(), [origin], rows(1), ALL_WHOLE));
   await offering;
   expect(inbox.depth(origin)).toEqual({ items: 1, bytes: 100 });
 });
@@ -127,9 +138,9 @@ test('a heartbeat speaks only after everything before it has been applied', () =
   } as const;
   const blocked = history.map((t) => item({ ...t, deps: new Map([[peer, 1]]) }));
   void inbox.offer(origin, [...blocked, beat], signal);
-  const early = inbox.select(new Map(), [origin], 10, ALL_WHOLE);
+  const early = inbox.select(new Map(), [origin], rows(10), ALL_WHOLE);
   expect([early.transactions, early.observations]).toEqual([[], []]);
-  const late = inbox.select(new Map([[peer, 1]]), [origin], 10, ALL_WHOLE);
+  const late = inbox.select(new Map([[peer, 1]]), [origin], rows(10), ALL_WHOLE);
   expect(late.observations).toMatchObject([{ region: origin, sequence: 1, vector: new Map() }]);
   expect(late.transactions).toHaveLength(1);
 });
@@ -147,12 +158,12 @@ test('a transaction in pieces is announced once all of it is here, and nothing i
     return { kind: 'transaction', transaction: second, piece, bytes: 100 };
   });
   await inbox.offer(origin, [item(first), ...parts], signal);
-  const before = inbox.select(new Map(), [origin], 10, ALL_WHOLE);
+  const before = inbox.select(new Map(), [origin], rows(10), ALL_WHOLE);
   expect([before.transactions, before.large]).toEqual([[first], null]);
   inbox.accept(before);
-  const unready = inbox.select(before.vector, [origin], 10, () => 1);
+  const unready = inbox.select(before.vector, [origin], rows(10), () => 1);
   expect([unready.transactions, unready.large]).toEqual([[], null]);
-  const now = inbox.select(before.vector, [origin], 10, ALL_WHOLE);
+  const now = inbox.select(before.vector, [origin], rows(10), ALL_WHOLE);
   expect([now.transactions, now.large]).toEqual([[], origin]);
   expect(inbox.peek(origin)).toBe(second);
   expect((await inbox.takePiece(origin, signal))?.piece).toEqual({ part: 1, last: false });
@@ -177,9 +188,29 @@ test('no origin waits for ever behind one that always has something', async () =
   let vector: VersionVector = new Map();
   for (const transaction of busy) {
     await inbox.offer(a, [item(transaction)], signal);
-    const selection = inbox.select(vector, [a, b], 100, ALL_WHOLE);
+    const selection = inbox.select(vector, [a, b], rows(100), ALL_WHOLE);
     inbox.accept(selection);
     vector = selection.vector;
   }
   expect(inbox.depth(b).items).toBe(0);
+});
+
+test('updates of one row do not fill a batch', async () => {
+  const [origin] = ORIGINS as [RegionId];
+  const inbox = new Inbox([origin], 1e9);
+  const steps = [0, 5, 5, 5, 5].map((action, value) => ({
+    region: 0,
+    action,
+    key: 0,
+    value,
+    clock: 0,
+    more: false,
+  }));
+  const history = playRegions(steps);
+  await inbox.offer(origin, history.map(item), signal);
+  expect(new Set(history.flatMap(({ ops }) => ops as KeyedOp[]).map(rowOf)).size).toBe(1);
+  const hot = inbox.select(new Map(), [origin], rows(2), ALL_WHOLE);
+  expect(hot.transactions).toEqual(history);
+  const narrowed = inbox.select(new Map(), [origin], { rows: 1, operations: 1 }, ALL_WHOLE);
+  expect(narrowed.transactions).toEqual(history.slice(0, 1));
 });
