@@ -78,5 +78,5 @@ export const DEFAULT_LIMITS: NatsLimits = {
   localPingMs: 500,
   peerPingMs: 500,
   localRetryMs: { min: 50, max: 250 },
-  peerRetryMs: { min: 100, max: 400 },
+  peerRetryMs: { min: 50, max: 150 },
 };

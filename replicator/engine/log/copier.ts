@@ -23,7 +23,7 @@ export interface CopierStatus {
   last: FrameHeader | null;
 }
 
-const RETRY_WAIT_MS = 200;
+const RETRY_WAIT_MS = 50;
 const PEER_PATIENCE_MS = 300;
 // While a relay serves, the origin is asked again this often.
 const RELAY_TURN_MS = 2000;
@@ -44,6 +44,8 @@ export class Copier {
   onWhole: () => void = () => undefined;
   #position = 0;
   #wholeUpTo = 0;
+  /** Where reading each source stopped: most likely where it goes on. */
+  readonly #reached = new Map<RegionId, number>();
 
   constructor(
     origin: RegionId,
@@ -153,14 +155,19 @@ export class Copier {
   }
 
   async #follow(source: RegionId, stream: LogStream, signal: AbortSignal): Promise<void> {
-    const from = await this.#whereToRead(stream);
+    const from = await this.#whereToRead(stream, this.#reached.get(source));
     this.status.source = source;
     this.status.error = null;
-    for await (const entries of stream.read(from, signal)) await this.#append(stream, entries);
+    for await (const entries of stream.read(from, signal)) {
+      await this.#append(stream, entries);
+      const last = entries.at(-1);
+      if (last !== undefined) this.#reached.set(source, last.position);
+    }
   }
 
-  async #whereToRead(stream: LogStream): Promise<number> {
-    const from = await firstBeyond(stream, (header) => isBeyond(header, this.status.last));
+  async #whereToRead(stream: LogStream, reached?: number): Promise<number> {
+    const beyond = (header: FrameHeader): boolean => isBeyond(header, this.status.last);
+    const from = await firstBeyond(stream, beyond, reached);
     const [entry, prior] = await Promise.all([
       stream.entryAt(from),
       from > 1 ? stream.entryAt(from - 1) : null,

@@ -4,12 +4,19 @@ import type { FrameHeader } from '#replicator/engine/log/frame.ts';
 
 /**
  * The first stored position whose frame satisfies `isBeyond`, which must be false up to some frame and
- * true after it; one past the last when none does. Reads about log2(n) frames.
+ * true after it; one past the last when none does. Reads about log2(n) frames, one after the other, which
+ * across a slow link is most of a reconnection: two at once where `hint` is the last that does not.
  */
 export async function firstBeyond(
   stream: LogStream,
   isBeyond: (header: FrameHeader) => boolean,
+  hint?: number,
 ): Promise<number> {
+  if (hint !== undefined) {
+    const pair = await Promise.all([stream.entryAt(hint), stream.entryAt(hint + 1)]);
+    const [here, next] = pair.map((entry) => entry && isBeyond(decodeFrame(entry.frame).header));
+    if (here === false && next === true) return hint + 1;
+  }
   const bounds = await stream.bounds();
   let low = bounds.first;
   let high = bounds.last + 1;

@@ -28,6 +28,7 @@ import { Copier } from '#replicator/engine/log/copier.ts';
 import { readCopy } from '#replicator/engine/log/copy-reader.ts';
 import { ownTransactionRecord } from '#replicator/engine/log/framing.ts';
 import { Publisher } from '#replicator/engine/log/publisher.ts';
+import { TappedStream } from '#replicator/engine/log/tapped-stream.ts';
 import { PgoutputDecoder } from '#replicator/engine/pgoutput/decode.ts';
 import { completeCopies } from '#replicator/engine/region/complete-copies.ts';
 import type { CopyToComplete } from '#replicator/engine/region/complete-copies.ts';
@@ -92,7 +93,8 @@ export async function startPipeline(
     const own = must(await local.stream(options.region, true), 'own stream');
     const copies = new Map<RegionId, LogStream>();
     for (const origin of others(options)) {
-      copies.set(origin, must(await local.stream(origin, true), 'copy stream'));
+      const copy = must(await local.stream(origin, true), 'copy stream');
+      copies.set(origin, new TappedStream(copy));
     }
     const footing = await findFooting(ports, options, control, own, signal);
     try {

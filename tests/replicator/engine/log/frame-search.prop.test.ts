@@ -30,6 +30,17 @@ test('reading after a sequence begins with the frame that holds the next one', a
   );
 });
 
+test('a guess of where that is changes how it is found, never what', async () => {
+  const sizes = fc.array(fc.integer({ min: 1, max: 3 }), { maxLength: 12 });
+  await fc.assert(
+    fc.asyncProperty(sizes, fc.nat({ max: 40 }), fc.nat({ max: 15 }), async (all, after, hint) => {
+      const stream = streamOf(all, 0);
+      const beyond = ({ lastSequence }: { readonly lastSequence: number }) => lastSequence > after;
+      expect(await firstBeyond(stream, beyond, hint)).toBe(await firstBeyond(stream, beyond));
+    }),
+  );
+});
+
 test('a hole in the stream is answered for by what follows it', async () => {
   const stream = streamOf([1, 1, 1, 1, 1, 1], 0);
   stream.entries.splice(2, 2);
