@@ -82,6 +82,8 @@ const DIRECTIONS: readonly (readonly [folder: string, allowed: readonly string[]
   ['replicator/nats/', ['core/', 'replicator/engine/', 'replicator/nats/']],
   ['replicator/config/', ['core/', 'replicator/config/']],
   ['replicator/', ['core/', 'conflict/', 'replicator/']],
+  // It runs in browsers, beside whatever client an application has.
+  ['gateway/client/', ['gateway/client/']],
   ['gateway/session/', ['core/', 'gateway/session/']],
   // The feed reads the replicators' logs: their frames have one decoder.
   [
@@ -136,6 +138,7 @@ const NODE_MODULES: readonly (readonly [folder: string, allowed: readonly string
   ['conflict/', []],
   ['replicator/engine/log/', ['node:zlib']],
   ['replicator/engine/', []],
+  ['gateway/client/', []],
   ['gateway/session/', []],
   ['gateway/feed/', []],
 ];
