@@ -136,7 +136,7 @@ function keysOf({
 }: AuthOptions): JWTVerifyGetKey | null {
   if (secret !== null) {
     const key = importJWK({ kty: 'oct', k: Buffer.from(secret).toString('base64url') }, 'HS256');
-    return async () => key as Promise<Uint8Array>;
+    return async () => key;
   }
   if (jwks !== null) return createLocalJWKSet(jwks);
   if (jwksUrl === null) return null;

@@ -52,7 +52,7 @@ export function resilientFetch(settings: FetchSettings): typeof fetch {
       const round = Math.floor(tried.length / settings.choice.all.length);
       if (round > 0) await pause(jittered(Math.min(RETRY_MAX_MS, RETRY_MIN_MS * 2 ** round)));
     }
-    throw failure ?? new Error('no region answered');
+    throw failure instanceof Error ? failure : new Error('No region answered.');
   };
 }
 
