@@ -88,10 +88,10 @@ test('nothing is handed over before the store has it, and what is, without askin
   const stop = new AbortController();
   const read: number[] = [];
   let storeReads = 0;
-  const { read: readStore } = store;
+  const readStore = store.read.bind(store);
   store.read = (position, signal) => {
     storeReads += 1;
-    return readStore.call(store, position, signal);
+    return readStore(position, signal);
   };
   await tapped.append(frame(1), 0);
   const reading = (async () => {
@@ -102,10 +102,10 @@ test('nothing is handed over before the store has it, and what is, without askin
   await settled();
   expect(read).toEqual([1]);
   const gate = Promise.withResolvers<void>();
-  const { append } = store;
+  const append = store.append.bind(store);
   store.append = async (bytes, expectedLast) => {
     await gate.promise;
-    return append.call(store, bytes, expectedLast);
+    return append(bytes, expectedLast);
   };
   const appending = tapped.append(frame(2), 1);
   await settled();
