@@ -17,6 +17,7 @@ export type HistoryEvent =
   | ConfirmEvent
   | ProcessEvent
   | FaultEvent
+  | GaugeEvent
   | PointEvent;
 
 export type Row = Readonly<Record<string, PgText>>;
@@ -70,12 +71,23 @@ export interface CommitEvent {
   readonly lsn: number;
   readonly xid: number;
   readonly by: 'user' | 'apply';
+  /** The client operation that this is; null where no client asked. */
+  readonly op: number | null;
   /** Canonical text, core/version-vector.ts; null for `user`. */
   readonly vector: string | null;
   /** Rows of users' tables, in order of execution. */
   readonly changes: readonly RowChange[];
   /** Conflict records written and taken back by this transaction. */
   readonly conflicts: readonly ConflictChange[];
+  readonly quarantine: readonly QuarantineChange[];
+}
+
+/** A row that its table refuses: `wanted` (JSON of texts, null for none) is what should stand there. */
+export interface QuarantineChange {
+  readonly kind: 'put' | 'clear';
+  readonly relation: string;
+  readonly key: string;
+  readonly wanted: PgText;
 }
 
 export interface ConflictChange {
@@ -148,6 +160,16 @@ export interface FaultEvent {
   readonly name: string;
   readonly what: string;
   readonly targets: readonly string[];
+}
+
+/** What a region holds in memory and in its tables for its own purposes, looked at now and then. */
+export interface GaugeEvent {
+  readonly kind: 'gauge';
+  readonly atUs: number;
+  readonly region: RegionId;
+  /** Its idea of what every member has: nothing below is remembered any more. Canonical text. */
+  readonly stable: string | null;
+  readonly values: Readonly<Record<string, number>>;
 }
 
 /** A named point of the run that a story may tell: a retry, a fence, a restart of the pipeline. */

@@ -15,6 +15,8 @@ export interface World extends Scheduler {
   inject(fault: WorldFault): () => void;
   /** What the region's database holds now, committed. */
   dump(region: RegionId): RegionDump;
+  /** A look at the region's metadata; null while its replicator is down. */
+  gauges(region: RegionId): GaugeReading | null;
   /** Fixed when the run is over: the same seed gives the same. */
   traceHash(): string;
   readonly eventCount: number;
@@ -25,6 +27,8 @@ export interface World extends Scheduler {
 
 export interface WorldOptions {
   readonly seed: number;
+  /** Microseconds since 1970 at true time 0. */
+  readonly epochUs: number;
   readonly regions: readonly RegionId[];
   /** One way, by directed pair. */
   readonly latency: readonly LinkLatency[];
@@ -76,6 +80,8 @@ export interface ForeignKeyModel {
 }
 
 export interface ClientTransaction {
+  /** Comes back in the CommitEvent. */
+  readonly op: number;
   readonly steps: readonly ClientStep[];
   /** Held open this long before COMMIT. */
   readonly holdMs: number;
@@ -108,6 +114,12 @@ export type TransactResult =
     }
   | { readonly kind: 'failed'; readonly error: string }
   | { readonly kind: 'unknown'; readonly error: string };
+
+export interface GaugeReading {
+  readonly stable: string | null;
+  /** indexKeys, dirtyKeys, queuedTransactions, unpublishedBytes, … */
+  readonly values: Readonly<Record<string, number>>;
+}
 
 export interface RegionDump {
   readonly tables: ReadonlyMap<string, readonly Row[]>;
