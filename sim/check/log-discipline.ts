@@ -1,4 +1,5 @@
 import type { RegionId } from '#core/region.ts';
+import { formatVector } from '#core/version-vector.ts';
 import { judge } from '#sim/check/property.ts';
 import type { Verdict, Witness } from '#sim/check/property.ts';
 import { specOps } from '#sim/check/spec-ops.ts';
@@ -37,7 +38,7 @@ function contentOf(event: LoggedEvent, tx: LoggedEvent['transactions'][number]):
     ...op,
     relation: `${op.relation.schema}.${op.relation.name}`,
   }));
-  return JSON.stringify([event.part, tx.hlc, [...tx.deps].toSorted(), tx.commitLsn, ops]);
+  return JSON.stringify([event.part, tx.hlc, formatVector(tx.deps), tx.commitLsn, ops]);
 }
 
 /** A23. The slot moves only past commits that the own log holds, and will hold after a power cut. */

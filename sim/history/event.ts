@@ -29,7 +29,9 @@ export interface InvokeEvent {
   readonly scheduledUs: number;
   readonly op: number;
   readonly client: string;
+  /** The region that it was sent to, and the one that the client belongs to. */
   readonly region: RegionId;
+  readonly home: RegionId;
   readonly action: ClientAction;
   /** For the story: `insert orders 17`. */
   readonly what: string;

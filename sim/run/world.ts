@@ -20,8 +20,10 @@ export interface World extends Scheduler {
   /** Fixed when the run is over: the same seed gives the same. */
   traceHash(): string;
   readonly eventCount: number;
-  /** Why the world is not yet at rest, for a failure's text: null when all have all. */
-  pending(): string | null;
+  /** Why the world is not yet at rest, for a failure's text: null when all but the `lost` regions have all. */
+  pending(lost: readonly RegionId[]): string | null;
+  /** What the simulator says of itself: an escape, a livelock, a crash outside every process. */
+  readonly findings: readonly string[];
   stop(): Promise<void>;
 }
 
