@@ -98,6 +98,10 @@ const DIRECTIONS: readonly (readonly [folder: string, allowed: readonly string[]
     ],
   ],
   ['gateway/', ['core/', 'conflict/', 'gateway/']],
+  // A scenario is read as the configuration file is, and may name one.
+  ['sim/scenario/', ['core/', 'replicator/config/', 'replicator/config.ts', 'sim/']],
+  // `sim` is a command like `everywrite`: flags, exit codes and tables of text are the same.
+  ['sim/cli/', ['core/', 'replicator/config/', 'deploy/cli/', 'sim/']],
   [
     'sim/',
     ['core/', 'conflict/', 'replicator/engine/', 'gateway/session/', 'gateway/feed/', 'sim/'],

@@ -34,7 +34,9 @@ export function judgeRun(finished: FinishedRun, repeated: RunFrame['repeated']):
   const copies = copiesOf(truth);
   const faults = faultIntervals(truth.events, frame.endUs);
   const calm = (atUs: number): boolean =>
-    faults.every(({ fromUs, toUs }) => atUs < fromUs - CALM_AFTER_US || atUs > toUs + CALM_AFTER_US);
+    faults.every(
+      ({ fromUs, toUs }) => atUs < fromUs - CALM_AFTER_US || atUs > toUs + CALM_AFTER_US,
+    );
   const unjudged = {
     run,
     properties,
@@ -113,7 +115,9 @@ function workReasons({ work, run, properties }: Unjudged): readonly Reason[] {
         `too few ${name}`,
       ),
     );
-  const judged = properties.some(({ id, verdict }) => wanted.includes(id) && verdict.valid === true);
+  const judged = properties.some(
+    ({ id, verdict }) => wanted.includes(id) && verdict.valid === true,
+  );
   if (judged) return lacking;
   return [...lacking, reason('unknown', 'properties', 'no property could be judged')];
 }
@@ -138,8 +142,7 @@ function timeReasons({ times, run }: Unjudged): readonly Reason[] {
     const allowed = action === 'write' ? rto.writeP95Ms : rto.readP95Ms;
     const what = `rto.${action}.p95`;
     if (allowed === null || regions.length === 0) return [];
-    if (never > 0)
-      return [reason('objective missed', what, `${never} clients never recovered`)];
+    if (never > 0) return [reason('objective missed', what, `${never} clients never recovered`)];
     return limit(what, total?.p95Us ?? null, allowed);
   });
 }

@@ -6,7 +6,12 @@ import type { FinishedRun } from '#sim/run/run-plan.ts';
 
 /** How a run ended; the exit code follows from it. */
 export type Outcome =
-  'pass' | 'violated' | 'unknown' | 'nondeterministic' | 'harness' | 'objective missed';
+  | 'pass'
+  | 'violated'
+  | 'unknown'
+  | 'nondeterministic'
+  | 'harness'
+  | 'objective missed';
 
 export interface JudgedProperty {
   readonly id: string;

@@ -38,11 +38,11 @@ export const HEAL_DEFAULT_MS = 40_000;
 const LOAD_AFTER_HEAL_MS = 5_000;
 const CONVERGE_DEFAULT_MS = 30_000;
 
-const any: Reader<unknown> = (value) => value;
+const asIs: Reader<unknown> = (value) => value;
 
 const topologyShape = group({
   regions: required(list(text)),
-  latency: optional(any, 'table:geo'),
+  latency: optional(asIs, 'table:geo'),
   jitter: optional(duration(), 2),
   sync_interval: optional(duration(), 2_000),
   replication: optional(mapping(number(0, 1e12), Object.keys(REPLICATION_BOUNDS)), {}),
@@ -51,14 +51,14 @@ const topologyShape = group({
 const documentShape = group({
   name: required(text),
   about: optional(text, ''),
-  topology: required(any),
+  topology: required(asIs),
   schema: optional(text, 'shop'),
   config: optional(text, ''),
-  workload: required(any),
-  faults: optional(any, []),
+  workload: required(asIs),
+  faults: optional(asIs, []),
   heal: optional(group({ at: required(duration(1)) }), { at: HEAL_DEFAULT_MS }),
   load: optional(group({ until: required(duration(1)) }), { until: 0 }),
-  expect: optional(any, {}),
+  expect: optional(asIs, {}),
 });
 
 /** The scenario in `source` (YAML or JSON). Every problem in it is told at once. */
@@ -210,7 +210,7 @@ function workloadReader(regions: readonly RegionId[]): Reader<WorkloadItem> {
 
 const rtoShape = group({ p95: required(duration()) });
 const expectShape = group({
-  properties: optional(any, 'all'),
+  properties: optional(asIs, 'all'),
   except: optional(mapping(text, PROPERTY_IDS), {}),
   rpo: optional(
     group({

@@ -31,7 +31,7 @@ export const WORKLOADS = {
   hold: 'transactions that stay open for `hold` before they commit',
   pair: 'two rows in opposite orders: deadlocks',
   truncate: 'a table is emptied while others write to it',
-  any: 'inserts, updates and deletes in every table of the schema: for your own',
+  tables: 'inserts, updates and deletes in every table of the schema: for your own',
   read: 'reads of random rows',
   probe: 'a write and a read at a fixed pace in every region: what RTO is measured by',
 } as const;

@@ -42,7 +42,7 @@ export function nextAction(context: ActionContext): Action {
       return pair(context);
     case 'truncate':
       return write('truncate orders', [{ kind: 'truncate', table: 'public.orders' }]);
-    case 'any':
+    case 'tables':
       return anyAction(context);
     case 'read':
       return read(context);
