@@ -1,13 +1,14 @@
 import { assert, must } from '#core/assert.ts';
 import { EverywriteError } from '#core/errors.ts';
 import type { AttemptResult, DatabaseSession } from '#replicator/engine/database-port.ts';
+import { SessionState } from '#replicator/engine/session-state.ts';
 import type { Statement, StatementResult } from '#replicator/engine/statement.ts';
 import type { Catalogue } from './table-catalogue.ts';
 import type { DatabaseClient } from './database-client.ts';
 import { connectionClosed, databaseError } from './database-error.ts';
 import { watchingLocks } from './lock-watch.ts';
 import type { LockWaitCancel } from './lock-watch.ts';
-import { SessionState } from './session-state.ts';
+import { flushesMessages } from './sql-control.ts';
 import type { Answer, Rendered } from './sql-query.ts';
 import { renderStatement } from './sql-render.ts';
 import { missing } from './table-shape.ts';
@@ -128,7 +129,7 @@ export class PgSession implements DatabaseSession {
         return shape;
       },
     });
-    this.#state.sent(statement, serverVersion);
+    this.#state.sent(statement, flushesMessages(serverVersion));
     return rendered;
   }
 

@@ -1,8 +1,10 @@
 import { assert } from '#core/assert.ts';
 import type { Statement } from '#replicator/engine/statement.ts';
-import { flushesMessages } from './sql-control.ts';
 
-/** What the connection has been told so far, and the orders of statements that would do harm. */
+/**
+ * What the connection has been told so far, and the orders of statements that would do harm: part of the
+ * contract of a DatabaseSession, so every adapter holds the engine to it.
+ */
 export class SessionState {
   #inTransaction = false;
   #underOrigin = false;
@@ -42,7 +44,7 @@ export class SessionState {
     );
   }
 
-  sent(statement: Statement, serverVersion: number): void {
+  sent(statement: Statement, marksInTransaction: boolean): void {
     switch (statement.kind) {
       case 'begin':
         assert(!this.#inTransaction, () => 'begin inside a transaction');
@@ -69,7 +71,7 @@ export class SessionState {
         return;
       case 'emitMark':
         assert(
-          !this.#inTransaction || flushesMessages(serverVersion),
+          !this.#inTransaction || marksInTransaction,
           () => 'before PostgreSQL 17 a mark has a transaction of its own',
         );
         return;
