@@ -81,9 +81,9 @@ export class SocketServer<Who> {
       const path = (request.url ?? '/').split('?')[0];
       if (path !== this.#options.path) return refuse(socket, '404 Not Found');
       if (this.#draining) return refuse(socket, '503 Service Unavailable');
-      this.#server.handleUpgrade(request, socket, head, (accepted) =>
-        this.#accept(accepted, request),
-      );
+      this.#server.handleUpgrade(request, socket, head, (accepted) => {
+        this.#accept(accepted, socket, request);
+      });
     });
   }
 
@@ -113,12 +113,12 @@ export class SocketServer<Who> {
     this.#server.close();
   }
 
-  #accept(socket: WebSocket, request: IncomingMessage): void {
+  #accept(socket: WebSocket, stream: Duplex, request: IncomingMessage): void {
     if (socket.protocol !== SUBPROTOCOL) return socket.close(4406, 'Subprotocol not acceptable');
     if (this.#clients.size >= this.#limits.connectionsMax)
       return socket.close(1013, 'Try again later');
     const { operationsMax, bufferedBytesMax, initTimeoutMs } = this.#limits;
-    const connection = new Connection<Who>(wireOf(socket), {
+    const connection = new Connection<Who>(wireOf(socket, stream), {
       runner: this.#options.runner,
       authenticate: (payload) => this.#options.authenticate(payload, request),
       greeting: this.#options.greeting,
@@ -170,10 +170,22 @@ export class SocketServer<Who> {
   }
 }
 
-function wireOf(socket: WebSocket) {
+function wireOf(socket: WebSocket, stream: Duplex) {
+  let corked = false;
+  const uncork = (): void => {
+    corked = false;
+    stream.uncork();
+  };
   return {
     send: (message: string | Buffer) => {
-      if (socket.readyState === socket.OPEN) socket.send(message, { binary: false });
+      if (socket.readyState !== socket.OPEN) return;
+      // What one turn of the event loop says to a peer is one write: most of a message's cost is the call.
+      if (!corked) {
+        corked = true;
+        stream.cork();
+        process.nextTick(uncork);
+      }
+      socket.send(message, { binary: false });
     },
     get bufferedBytes() {
       return socket.bufferedAmount;
