@@ -11,7 +11,7 @@ import type { PlannedKey } from '#replicator/engine/apply/planned-key.ts';
 import type { Outcome } from '#replicator/engine/apply/refusable-rows.ts';
 import { adoptOutcomes, recordStatements } from '#replicator/engine/apply/outcomes.ts';
 import { decideRows, findMissed, slowRows } from '#replicator/engine/apply/row-decisions.ts';
-import { truncateTables } from '#replicator/engine/apply/truncate.ts';
+import { truncateConflicts, truncateTables } from '#replicator/engine/apply/truncate.ts';
 import type { DatabaseSession } from '#replicator/engine/database-port.ts';
 import type {
   ConflictRow,
@@ -152,6 +152,7 @@ export class ApplyTransaction {
     pending: ConflictRows,
   ): Promise<Pick<ApplyReport, 'newlyRefused' | 'conflicts'>> {
     const { quarantine, useOrigin } = this.#context;
+    truncateConflicts(this.#context.index, this.#batch);
     const met = this.#batch.conflicts.drain();
     const own = mutant('conflict-unrecorded') ? { ...met, add: [] } : met;
     this.#recorded = own.add;

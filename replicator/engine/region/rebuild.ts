@@ -2,7 +2,7 @@ import type { ConflictSink } from '#conflict/conflict-sink.ts';
 import { relationId } from '#core/relation.ts';
 import type { RegionId, ReplicaId } from '#core/region.ts';
 import { regionOf } from '#core/region.ts';
-import { compareStamps } from '#core/transaction.ts';
+import { compareStamps, happenedBefore } from '#core/transaction.ts';
 import type { ChangeTransaction, TransactionHeader } from '#core/transaction.ts';
 import { sequenceOf } from '#core/version-vector.ts';
 import type { VersionVector } from '#core/version-vector.ts';
@@ -32,7 +32,7 @@ interface Source {
 
 /**
  * Folds the local log from the checkpoint on: the own stream to its end, the others to the applied
- * vector. Merged by stamp, which extends causality. Conflicts of own operations that no apply
+ * vector. Conflicts of own operations that no apply
  * transaction had accounted for go to `pending`; the others are in the table already.
  */
 export async function rebuildIndex(
@@ -53,7 +53,7 @@ export async function rebuildIndex(
   }
   const accounted = sequenceOf(sources.applied, sources.own);
   let folded = 0;
-  for (let source = earliest(open, sources); source !== null; source = earliest(open, sources)) {
+  for (let source = nextDue(open, sources); source !== null; source = nextDue(open, sources)) {
     const transaction = source.head;
     if (transaction === null) break;
     const late = transaction.replica === sources.own && transaction.sequence > accounted;
@@ -113,18 +113,30 @@ async function firstStored(
   return before > saved && before <= applied ? before : saved;
 }
 
-/** The source with the least stamp that still is to be folded. */
-function earliest(open: readonly Source[], { own, applied }: RebuildSources): Source | null {
+/**
+ * What to fold next: causes before effects, and what is accounted for before own operations that are
+ * not, as it was the first time. Then whatever one of those takes back of the records was opened before,
+ * and is retracted (records.prop.test.ts).
+ */
+function nextDue(open: readonly Source[], { own, applied }: RebuildSources): Source | null {
+  const accounted = sequenceOf(applied, own);
+  const heads = open.flatMap(({ head }) => (head === null ? [] : [head]));
   let best: Source | null = null;
+  let late: Source | null = null;
   for (const source of open) {
     const { head } = source;
     if (head === null) continue;
-    if (head.replica !== own && head.sequence > sequenceOf(applied, head.replica)) continue;
-    if (best?.head === undefined || best.head === null || compareStamps(head, best.head) < 0) {
-      best = source;
-    }
+    const beyond = head.sequence > sequenceOf(applied, head.replica);
+    if (beyond && head.replica !== own) continue;
+    if (heads.some((other) => other !== head && happenedBefore(other, head))) continue;
+    if (head.replica === own && head.sequence > accounted) late = source;
+    else if (best === null || isEarlier(head, best.head)) best = source;
   }
-  return best;
+  return best ?? late;
+}
+
+function isEarlier(head: ChangeTransaction, best: ChangeTransaction | null): boolean {
+  return best === null || compareStamps(head, best) < 0;
 }
 
 async function next(pieces: AsyncGenerator<LoggedPiece>): Promise<ChangeTransaction | null> {

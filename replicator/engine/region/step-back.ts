@@ -8,11 +8,11 @@ import type { RegionState } from '#replicator/engine/statement.ts';
 const LOCK_TIMEOUT_MS = 5000;
 
 /**
- * The own log ends before what this region had accounted for: own transactions from `tail` on are
- * decoded again, and until they are, the index does not know them. A conflict of theirs that was
- * recorded and that some later write would take back could then be taken back by nobody, so their
- * records go and are made again with them; the own component says so, for a crash on the way
- * (log-loss.e2e.test.ts, tests/replicator/engine/region/step-back.test.ts).
+ * Own transactions beyond the end of the own log are decoded again: some never reached it, and a log may
+ * lose what it had acknowledged. Until they are, the index does not know them. A conflict of theirs that
+ * was recorded and that some later write would take back could then be taken back by nobody, so their
+ * records go, and are made again with them; where they had been accounted for, the own component says
+ * so, for a crash on the way (records.prop.test.ts, log-loss.e2e.test.ts).
  */
 export async function stepBack(
   control: DatabaseSession,
@@ -21,9 +21,13 @@ export async function stepBack(
   tail: number,
 ): Promise<RegionState> {
   const vector = parseVector(state.vector);
-  if (sequenceOf(vector, replica) <= tail) return state;
   // What is stable is settled for ever, and is not decided again.
   const after = Math.max(tail, sequenceOf(parseVector(state.stable), replica));
+  const withdraw = { kind: 'withdrawConflicts', replica, after } as const;
+  if (sequenceOf(vector, replica) <= tail) {
+    await control.flight([withdraw]);
+    return state;
+  }
   const lowered = formatVector(new Map(vector).set(replica, tail));
   const { generation, hlc } = state;
   const [, advanced] = await control.flight([
@@ -32,6 +36,6 @@ export async function stepBack(
   ]);
   // The session is closed with what it has begun: nothing of that stays.
   if (advanced?.kind !== 'advanced' || advanced.count !== 1) throw vectorFenced();
-  await control.flight([{ kind: 'withdrawConflicts', replica, after }, { kind: 'commit' }]);
+  await control.flight([withdraw, { kind: 'commit' }]);
   return { ...state, generation: generation + 1, vector: lowered };
 }
