@@ -8,14 +8,13 @@ import { Region } from '#replicator/engine/region/region.ts';
 import type { RegionOptions } from '#replicator/engine/region/ports.ts';
 import { BLANK_STATUS } from '#replicator/engine/region/status.ts';
 import type { RegionStatus } from '#replicator/engine/region/status.ts';
+import { untilThere } from '#replicator/engine/region/until-there.ts';
 import { trailMs } from '#replicator/nats/durability.ts';
 import { NatsLogStores } from '#replicator/nats/log-stores.ts';
 import { PgDatabase } from '#replicator/pg/database.ts';
 import { slotName } from '#replicator/pg/slot.ts';
 import { PgReplicationSource } from '#replicator/pg/replication-stream.ts';
 import { systemClock, systemRandom, systemTimers } from '#replicator/system-ports.ts';
-
-const DATABASE_RETRY_MS = 500;
 
 /** One region's replicator on real servers, with its status page. */
 export interface Replicator {
@@ -53,12 +52,14 @@ export async function startReplicator(
   });
   const work = (async () => {
     const logs = logStores(config, own, logger);
-    const database = await connectDatabase(config, own, logger, stop.signal, (error) => {
+    const failed = (error: RegionStatus['error']): void => {
       waiting = error;
-    });
-    const serverVersion = await logVersion(logs, logger, stop.signal, (error) => {
-      waiting = error;
-    });
+    };
+    const wait = <There>(what: string, attempt: () => Promise<There>): Promise<There | null> =>
+      untilThere(what, attempt, { timers: systemTimers, logger }, stop.signal, failed);
+    const database = await wait('database', () => connectDatabase(config, own));
+    // What the log's server can promise decides how far the slot trails.
+    const serverVersion = await wait('log', async () => (await logs.local()).serverVersion);
     if (database !== null && serverVersion !== null) {
       const replication = new PgReplicationSource({
         url: own.database,
@@ -114,26 +115,6 @@ function regionOptions(
   };
 }
 
-/** Waits for the region's own log: what its server can promise decides how far the slot trails. */
-async function logVersion(
-  logs: NatsLogStores,
-  logger: Logger,
-  signal: AbortSignal,
-  failed: (error: RegionStatus['error']) => void,
-): Promise<string | null> {
-  while (!signal.aborted) {
-    try {
-      return (await logs.local()).serverVersion;
-    } catch (error) {
-      if (!(error instanceof EverywriteError)) throw error;
-      logger.log('warn', 'log not reachable', { code: error.code, error: error.message });
-      failed({ code: error.code, message: error.message });
-      await systemTimers.sleep(DATABASE_RETRY_MS, signal);
-    }
-  }
-  return null;
-}
-
 function logStores(config: ClusterConfig, own: RegionConfig, logger: Logger): NatsLogStores {
   const peerUrls: Record<string, string> = {};
   for (const [peer, { nats }] of config.regions) {
@@ -149,27 +130,7 @@ function logStores(config: ClusterConfig, own: RegionConfig, logger: Logger): Na
   });
 }
 
-async function connectDatabase(
-  config: ClusterConfig,
-  own: RegionConfig,
-  logger: Logger,
-  signal: AbortSignal,
-  failed: (error: RegionStatus['error']) => void,
-): Promise<PgDatabase | null> {
+function connectDatabase(config: ClusterConfig, own: RegionConfig): Promise<PgDatabase> {
   const { connectTimeoutMs } = config.replication;
-  while (!signal.aborted) {
-    try {
-      return await PgDatabase.connect({
-        url: own.database,
-        cluster: config.cluster,
-        connectTimeoutMs,
-      });
-    } catch (error) {
-      if (!(error instanceof EverywriteError)) throw error;
-      logger.log('warn', 'database not reachable', { code: error.code, error: error.message });
-      failed({ code: error.code, message: error.message });
-      await systemTimers.sleep(DATABASE_RETRY_MS, signal);
-    }
-  }
-  return null;
+  return PgDatabase.connect({ url: own.database, cluster: config.cluster, connectTimeoutMs });
 }

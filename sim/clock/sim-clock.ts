@@ -2,7 +2,7 @@ import type { Clock } from '#core/ports.ts';
 import type { Scheduler } from '#sim/kernel/ports.ts';
 
 /** 2026-01-01T00:00:00Z: what true time 0 of a run is called. */
-export const RUN_BEGIN_US = 1_767_225_600_000_000;
+export const DEFAULT_EPOCH_US = 1_767_225_600_000_000;
 const PPM = 1_000_000;
 
 /**
@@ -11,19 +11,21 @@ const PPM = 1_000_000;
  */
 export class SimClock implements Clock {
   readonly #scheduler: Scheduler;
+  readonly #epochUs: number;
   #offsetUs: number;
   #driftPpm = 0;
   /** Drift that has added up until its rate last changed. */
   #driftedUs = 0;
   #driftSinceUs = 0;
 
-  constructor(scheduler: Scheduler, offsetUs = 0) {
+  constructor(scheduler: Scheduler, epochUs = DEFAULT_EPOCH_US, offsetUs = 0) {
     this.#scheduler = scheduler;
+    this.#epochUs = epochUs;
     this.#offsetUs = offsetUs;
   }
 
   wallUs(): number {
-    return RUN_BEGIN_US + this.#scheduler.nowUs() + this.#offsetUs + this.#drifted();
+    return this.#epochUs + this.#scheduler.nowUs() + this.#offsetUs + this.#drifted();
   }
 
   monotonicMs(): number {

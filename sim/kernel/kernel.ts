@@ -81,6 +81,7 @@ export class Kernel implements Scheduler {
       portCall: (process, call) => {
         for (const listener of this.#portListeners) listener(process, call);
       },
+      isWatched: () => this.#portListeners.size > 0,
       thawed: (process) => this.#thawed(process),
     };
   }

@@ -7,6 +7,8 @@ export interface ProcessHost {
   schedule(delayUs: number, owner: SimProcess | null, run: () => void): () => void;
   /** Told of every port call at its three stages; may kill the caller. */
   portCall(process: SimProcess, call: PortCall): void;
+  /** Whether anybody is told of port calls. */
+  isWatched(): boolean;
   /** What became due while the process was frozen is due now. */
   thawed(process: SimProcess): void;
 }
@@ -74,8 +76,7 @@ export class SimProcess implements Caller {
       answered = true;
       this.after(backUs, () => {
         settle();
-        // Behind everything that follows from the reply.
-        this.#host.schedule(0, null, () => stage('reply'));
+        this.#afterwards(() => stage('reply'));
       });
     };
     const answer: Answer<Reply> = {
@@ -87,6 +88,29 @@ export class SimProcess implements Caller {
       stage('effect');
     });
     return promise;
+  }
+
+  /**
+   * A call whose transport is somebody else's, who already keeps the dead from hearing anything: this only
+   * numbers it and tells of its stages. Killed at one of them, it never settles.
+   */
+  async call<Reply>(label: string, run: () => Promise<Reply>): Promise<Reply> {
+    if (!this.#alive) return never();
+    const number = ++this.#calls.count;
+    const stage = (at: PortStage): void => this.#host.portCall(this, { number, label, stage: at });
+    stage('before');
+    if (!this.#alive) return never();
+    const [outcome] = await Promise.allSettled([run()]);
+    stage('effect');
+    if (!this.#alive) return never();
+    this.#afterwards(() => stage('reply'));
+    if (outcome.status === 'rejected') throw outcome.reason;
+    return outcome.value;
+  }
+
+  /** Behind everything that follows from a reply; nobody listens in most runs. */
+  #afterwards(run: () => void): void {
+    if (this.#host.isWatched()) this.#host.schedule(0, null, run);
   }
 
   onDeath(run: () => void): () => void {
@@ -114,4 +138,8 @@ export class SimProcess implements Caller {
     this.#frozen = false;
     this.#host.thawed(this);
   }
+}
+
+function never(): Promise<never> {
+  return new Promise(() => undefined);
 }

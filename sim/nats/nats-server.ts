@@ -9,8 +9,8 @@ import type { StoredEntry } from '#sim/nats/stored-stream.ts';
 /** What the witnesses of a run are told, at the instant it happens. */
 export interface NatsWitness {
   stored(origin: RegionId, entry: StoredEntry): void;
-  /** Acknowledged or not, these entries are gone. */
-  lost(origin: RegionId, entries: readonly StoredEntry[]): void;
+  /** Acknowledged or not, these entries are gone; `kept` is the last one that is not. */
+  lost(origin: RegionId, entries: readonly StoredEntry[], kept: StoredEntry | null): void;
 }
 
 export interface SimNatsOptions {
@@ -98,7 +98,7 @@ export class SimNatsServer {
     for (const [origin, stream] of this.#streams) {
       const lost = stream.loseAfter(since);
       this.#options.trace.point(`${this.name}.lost`, { origin, entries: lost.length });
-      if (lost.length > 0) this.#options.witness.lost(origin, lost);
+      if (lost.length > 0) this.#options.witness.lost(origin, lost, stream.lastEntry());
     }
   }
 
@@ -106,7 +106,7 @@ export class SimNatsServer {
   deleteStreams(): void {
     for (const [origin, stream] of this.#streams) {
       const entries = stream.from(0, Infinity, Infinity);
-      if (entries.length > 0) this.#options.witness.lost(origin, entries);
+      if (entries.length > 0) this.#options.witness.lost(origin, entries, null);
     }
     this.#options.trace.point(`${this.name}.deleted`);
     this.#streams.clear();

@@ -92,7 +92,8 @@ export class StreamConsumer {
     const { session, origin } = this.#options;
     const served = this.#served;
     const stream = session.server.stream(origin);
-    if (this.#ended || !session.process.alive) return;
+    if (!session.client.alive) this.#abandon();
+    if (this.#ended || !session.client.alive || !session.process.alive) return;
     if (stream === null) {
       session.reply.send(CREDIT_BYTES, () => session.heard() && this.#end(null));
       return;
@@ -110,6 +111,11 @@ export class StreamConsumer {
       if (session.server.dropsDelivery) continue;
       session.reply.send(bytes, () => session.heard() && this.#delivered(delivery, entries));
     }
+  }
+
+  /** The reader is dead, and must not be woken: the server forgets it, as it does after a while. */
+  #abandon(): void {
+    for (const cleanup of this.#cleanups) cleanup();
   }
 
   #delivered(delivery: number, entries: readonly StoredEntry[]): void {

@@ -1,4 +1,4 @@
-import type { Caller } from '#sim/kernel/ports.ts';
+import type { Scheduler } from '#sim/kernel/ports.ts';
 import type { Path } from '#sim/network/path.ts';
 
 /** Headers of TCP, IP and the protocol, about. */
@@ -7,10 +7,10 @@ const OVERHEAD_BYTES = 100;
 /** One direction of one connection: what is sent arrives in order, at a process, if that still lives. */
 export class Wire {
   readonly #path: Path;
-  readonly #receiver: Caller;
+  readonly #receiver: Scheduler;
   #lastArrivalUs = 0;
 
-  constructor(path: Path, receiver: Caller) {
+  constructor(path: Path, receiver: Scheduler) {
     this.#path = path;
     this.#receiver = receiver;
   }

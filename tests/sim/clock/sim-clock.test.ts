@@ -1,14 +1,14 @@
 import { expect, test } from 'vitest';
 import { Kernel } from '#sim/kernel/kernel.ts';
-import { RUN_BEGIN_US, SimClock } from '#sim/clock/sim-clock.ts';
+import { DEFAULT_EPOCH_US, SimClock } from '#sim/clock/sim-clock.ts';
 import { SimTimers } from '#sim/clock/sim-timers.ts';
 
 const SECOND = 1_000_000;
 
 test('a wall clock is off, drifts and jumps; monotonic time only drifts', async () => {
   const kernel = new Kernel({ seed: 1 });
-  const clock = new SimClock(kernel, 3000);
-  expect(clock.wallUs()).toBe(RUN_BEGIN_US + 3000);
+  const clock = new SimClock(kernel, DEFAULT_EPOCH_US, 3000);
+  expect(clock.wallUs()).toBe(DEFAULT_EPOCH_US + 3000);
   clock.drift(100_000);
   await kernel.run(10 * SECOND);
   expect(clock.errorUs()).toBe(SECOND + 3000);
