@@ -27,6 +27,8 @@ export const EVERYWRITE_TABLES: readonly TableDefinition[] = [
     loser_region: 'text',
     loser_hlc: 'int8',
     loser_value: 'text',
+    winner_saw: 'int8',
+    loser_saw: 'int8',
   }),
   own('quarantine', ['relation', 'key'], {
     relation: 'text',

@@ -56,8 +56,8 @@ export class LockWaits {
     this.#waiters.push(waiter);
   }
 
-  /** Must somebody who asks for this now queue behind others? */
-  hasEarlier(backend: object, target: object, mode: number, wait: LockWait['conflicts']): boolean {
+  /** Who asks for this now has to queue behind those who wait for it already. */
+  hasOthers(backend: object, target: object, mode: number, wait: LockWait['conflicts']): boolean {
     for (const other of this.#waiters) {
       if (other.wait.target !== target || other.backend === backend) continue;
       if (wait(other.wait.mode, mode)) return true;

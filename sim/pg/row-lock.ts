@@ -54,14 +54,16 @@ function* waitForHolders(backend: Backend, version: RowVersion, mode: RowLockMod
   const { core, transaction } = backend;
   const { waits } = core;
   const own = transaction.top;
-  for (;;) {
+  // Who was woken stood first in the queue.
+  for (let queues = true; ; queues = false) {
     const holders = conflictingHolders(version, mode, own);
     const queued =
+      queues &&
       holders.length === 0 &&
       waits.count > 0 &&
       !holdsLock(version, own) &&
       isHeldByNobodyElse(version, own) &&
-      waits.hasEarlier(backend, version, mode, rowLocksConflict);
+      waits.hasOthers(backend, version, mode, rowLocksConflict);
     if (holders.length === 0 && !queued) return;
     yield {
       kind: 'lock',

@@ -160,7 +160,16 @@ function conflict(row: ConflictRow): readonly PgText[] {
   const { winner, loser } = row;
   const won = [winner.dot, winner.region, `${winner.hlc}`, winner.value];
   const lost = [loser.dot, loser.region, `${loser.hlc}`, loser.value];
-  return [row.relation, row.key, row.column, row.kind, ...won, ...lost];
+  return [
+    row.relation,
+    row.key,
+    row.column,
+    row.kind,
+    ...won,
+    ...lost,
+    `${winner.saw}`,
+    `${loser.saw}`,
+  ];
 }
 
 function* remove(

@@ -17,6 +17,7 @@ import { checkpoint, rebuildAt, recover } from '#sim/pg/recovery.ts';
 import { visibleRows } from '#sim/pg/rows.ts';
 import type { ServerCore } from '#sim/pg/server-core.ts';
 import { ServerTime } from '#sim/pg/server-time.ts';
+import { Slot } from '#sim/pg/slot.ts';
 import { SimClient } from '#sim/pg/sim-client.ts';
 import { SimDatabase } from '#sim/pg/sim-database.ts';
 import { SimReplicationSource } from '#sim/pg/sim-replication.ts';
@@ -246,6 +247,11 @@ export class SimPg {
     for (const slot of this.core.slots.values()) {
       if (this.core.wal.insertLsn - slot.confirmedLsn > keep) this.invalidateSlot(slot.name);
     }
+  }
+
+  /** Beside the one that preparing a region makes. */
+  createSlot(name: string): void {
+    this.core.slots.set(name, new Slot(name, this.core.wal.insertLsn, false));
   }
 
   dropSlot(name: string): void {

@@ -68,11 +68,13 @@ export function* lockTable(backend: Backend, table: Table, mode: TableLockMode):
   const { core, transaction } = backend;
   const { tableLocks, waits } = core;
   if ((tableLocks.held(table, backend) & (1 << mode)) !== 0) return;
+  // Who was woken stood first in the queue.
+  let queues = tableLocks.held(table, backend) === 0;
   while (
     tableLocks.inTheWay(table, backend, mode).length > 0 ||
-    (tableLocks.held(table, backend) === 0 &&
-      waits.hasEarlier(backend, table, mode, tableLocksConflict))
+    (queues && waits.hasOthers(backend, table, mode, tableLocksConflict))
   ) {
+    queues = false;
     yield {
       kind: 'lock',
       target: table,

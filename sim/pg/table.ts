@@ -25,6 +25,8 @@ export class Table {
   readonly keyColumns: readonly number[];
   /** Columns of any unique index: changing one takes the stronger row lock. */
   readonly uniqueColumns: ReadonlySet<number>;
+  /** Positions of the columns that are not generated; null: none is. */
+  readonly plainColumns: readonly number[] | null;
   readonly #positions: ReadonlyMap<string, number>;
   #heaps: Heap[];
   readonly #relations = new WeakMap<Relation, readonly number[]>();
@@ -38,6 +40,9 @@ export class Table {
     this.keyColumns = definition.key.map((name) => this.column(name));
     const unique = [definition.key, ...(definition.unique ?? [])].flat();
     this.uniqueColumns = new Set(unique.map((name) => this.column(name)));
+    const all = [...definition.columns.keys()];
+    const plain = all.filter((at) => !this.isGenerated(at));
+    this.plainColumns = plain.length === all.length ? null : plain;
     this.#heaps = [{ by: null, indexes: this.#newIndexes() }];
   }
 
@@ -102,7 +107,7 @@ export class Table {
 
   /** The whole row with what the server computes itself. */
   withGenerated(values: readonly PgText[]): readonly PgText[] {
-    if (!this.definition.columns.some(({ generated }) => generated !== undefined)) return values;
+    if (this.plainColumns === null) return values;
     return values.map((value, at) => {
       const generated = this.definition.columns[at]?.generated;
       if (generated === undefined) return value;

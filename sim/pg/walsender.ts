@@ -13,6 +13,7 @@ import type { Change, CommitEntry, WalEntry } from '#sim/pg/wal.ts';
 /** Values longer than this are kept out of line; untouched by an UPDATE they are not sent again. */
 const TOAST_BYTES = 2000;
 const WINDOW_FRAMES = 4096;
+const GENERATED_COLUMNS_VERSION = 180_000;
 const BATCH_ENTRIES = 64;
 
 export interface WalSenderOptions {
@@ -118,6 +119,9 @@ export class WalSender {
     const { startLsn, endLsn, commitTimeUs, xid } = entry;
     push(startLsn, { kind: 'begin', commitLsn: startLsn, commitTimeUs, xid: xid32(xid) });
     this.#changes(published, entry, push);
+    for (const { kind, table } of published) {
+      if (kind === 'truncate' && table !== null) this.#described.delete(table);
+    }
     push(endLsn, { kind: 'commit', commitLsn: startLsn, endLsn, commitTimeUs });
   }
 
@@ -133,13 +137,21 @@ export class WalSender {
         continue;
       }
       if (table === null) continue;
+      // TRUNCATE changes the catalogue, so the table is described again, and once more afterwards.
+      if (change.kind === 'truncate') this.#described.delete(table);
       if (!this.#described.has(table)) {
         this.#described.add(table);
-        push(entry.startLsn, relationMessage(table));
+        push(entry.startLsn, relationMessage(table, this.#sent(table)));
       }
-      const row = rowMessage(change, table);
+      const row = rowMessage(change, table, this.#sent(table));
       if (row !== null) push(change.endLsn, row);
     }
+  }
+
+  /** Positions of the columns that are sent; null: all. Before 18 generated ones never were. */
+  #sent(table: Table): readonly number[] | null {
+    if (this.#core.version >= GENERATED_COLUMNS_VERSION) return null;
+    return table.plainColumns;
   }
 
   #isPublished({ table, underOrigin, message }: Change): boolean {
@@ -160,9 +172,15 @@ function logicalMessage(
   return { kind: 'message', xid: null, transactional, lsn, prefix, content: bytes };
 }
 
-function relationMessage(table: Table): PgoutputMessage {
+function relationMessage(table: Table, sent: readonly number[] | null): PgoutputMessage {
   const { schema, name, columns, replicaIdentity = 'default' } = table.definition;
   const full = replicaIdentity === 'full';
+  const described = columns.map((column, at) => ({
+    name: column.name,
+    typeOid: table.types[at]?.oid ?? 0,
+    typeModifier: table.types[at]?.modifier ?? -1,
+    partOfKey: full || (replicaIdentity === 'default' && table.keyColumns.includes(at)),
+  }));
   return {
     kind: 'relation',
     xid: null,
@@ -170,32 +188,32 @@ function relationMessage(table: Table): PgoutputMessage {
     schema,
     name,
     replicaIdentity,
-    columns: columns.map((column, at) => ({
-      name: column.name,
-      typeOid: table.types[at]?.oid ?? 0,
-      typeModifier: table.types[at]?.modifier ?? -1,
-      partOfKey: full || (replicaIdentity === 'default' && table.keyColumns.includes(at)),
-    })),
+    columns: chosen(described, sent),
   };
 }
 
 /** Null: without a replica identity a DELETE leaves nothing to say. */
-function rowMessage(change: Change, table: Table): PgoutputMessage | null {
+function rowMessage(
+  change: Change,
+  table: Table,
+  sent: readonly number[] | null,
+): PgoutputMessage | null {
   const { kind, old, new: values, assigned } = change;
+  const pick = (tuple: Tuple): Tuple => chosen(tuple, sent);
   const relationOid = table.oid;
   const full = table.definition.replicaIdentity === 'full';
   switch (kind) {
     case 'insert':
-      return { kind, xid: null, relationOid, values: values ?? [] };
+      return { kind, xid: null, relationOid, values: pick(values ?? []) };
     case 'update': {
       const keyMoved = table.keyColumns.some((at) => old?.[at] !== values?.[at]);
       return {
         kind,
         xid: null,
         relationOid,
-        oldKey: !full && keyMoved ? keyTuple(table, old ?? []) : null,
-        oldValues: full ? old : null,
-        values: withoutUnchanged(values ?? [], assigned),
+        oldKey: !full && keyMoved ? pick(keyTuple(table, old ?? [])) : null,
+        oldValues: full ? pick(old ?? []) : null,
+        values: pick(withoutUnchanged(values ?? [], assigned)),
       };
     }
     case 'delete':
@@ -204,8 +222,8 @@ function rowMessage(change: Change, table: Table): PgoutputMessage | null {
         kind,
         xid: null,
         relationOid,
-        oldKey: full ? null : keyTuple(table, old ?? []),
-        oldValues: full ? old : null,
+        oldKey: full ? null : pick(keyTuple(table, old ?? [])),
+        oldValues: full ? pick(old ?? []) : null,
       };
     case 'truncate':
       return {
@@ -218,6 +236,10 @@ function rowMessage(change: Change, table: Table): PgoutputMessage | null {
     default:
       return null;
   }
+}
+
+function chosen<Item>(all: readonly Item[], sent: readonly number[] | null): readonly Item[] {
+  return sent === null ? all : all.filter((_, at) => sent.includes(at));
 }
 
 function keyTuple(table: Table, values: readonly PgText[]): Tuple {

@@ -38,11 +38,12 @@ export function withPostgres(options: TestPostgresOptions = {}): TestPostgres {
 export function describePostgres(
   versions: readonly PostgresVersion[],
   body: (postgres: TestPostgres) => void,
+  settings: Readonly<Record<string, string>> = {},
 ): void {
   for (const version of versions) {
     const obstacle = version === 15 ? postgres15Obstacle() : undefined;
     if (obstacle === undefined) {
-      describe(`on PostgreSQL ${version}`, () => body(withPostgres({ version })));
+      describe(`on PostgreSQL ${version}`, () => body(withPostgres({ version, settings })));
     } else {
       process.stderr.write(`skipping the tests on PostgreSQL 15: ${obstacle}\n`);
       describe.skip(`on PostgreSQL 15 (${obstacle})`, () => {

@@ -5,7 +5,7 @@ import type { SimPgOptions } from '#sim/pg/sim-pg.ts';
 import type { TableDefinition } from '#sim/pg/table-definition.ts';
 
 const EPOCH_US = 1_700_000_000_000_000;
-const HORIZON_US = 3_600_000_000;
+const HORIZON_US = 120_000_000;
 
 export const ITEM: TableDefinition = {
   schema: 'public',
