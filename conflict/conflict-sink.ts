@@ -7,6 +7,7 @@ export const CONFLICT_KINDS = [
   'insert-insert',
   'update-delete',
   'truncate',
+  'unique',
 ] as const;
 export type ConflictKind = (typeof CONFLICT_KINDS)[number];
 

@@ -57,6 +57,25 @@ export interface DeleteOp {
   readonly key: RowKey;
   /** The row as it was: whoever brings it back needs the columns nobody else changed. */
   readonly values: readonly PgText[];
+  /** Set when apply took the row out because another one keeps its unique value. */
+  readonly cause?: UniqueVerdict;
+}
+
+/** Two rows claimed a value that only one may have; it is recorded wherever the deletion is folded. */
+export interface UniqueVerdict {
+  readonly constraint: string;
+  readonly winner: UniqueContender;
+  readonly loser: UniqueContender;
+}
+
+export interface UniqueContender {
+  readonly dot: string;
+  readonly region: string;
+  readonly hlc: number;
+  /** How far its writer had seen the other's region. */
+  readonly saw: number;
+  /** The whole row, a JSON object of texts. */
+  readonly row: string;
 }
 
 export interface TruncateOp {

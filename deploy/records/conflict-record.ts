@@ -138,6 +138,9 @@ function why(kind: string, winner: ConflictWriter, loser: ConflictWriter): strin
     return `its stamp is later by ${formatCount(winner.hlc - loser.hlc)} µs`;
   }
   if (kind === 'truncate') return 'TRUNCATE beats concurrent changes of rows that it had seen';
+  if (kind === 'unique') {
+    return `its claim to the value is earlier by ${formatCount(loser.hlc - winner.hlc)} µs`;
+  }
   if (winner.hlc === loser.hlc) return `equal stamps; the region's name decides`;
   return `the table's policy prefers it, although its stamp is earlier`;
 }

@@ -96,8 +96,8 @@ export async function typedKey(
       `The key of ${table.id} is ${names.join(', ')}: give ${names.length} value(s), not ${words.length}.`,
     );
   }
-  const casts = relation.keyColumns.map(
-    (at, word) => `(${quoteLiteral(words[word] ?? '')}::${sqlTypes[at]})::text`,
+  const casts = relation.keyColumns.map((at, word) =>
+    printed(`${quoteLiteral(words[word] ?? '')}::${sqlTypes[at]}`),
   );
   const [row] = await client
     .select<{ readonly key: readonly string[] }>(`SELECT ARRAY[${casts.join(', ')}]::text[] AS key`)
@@ -143,7 +143,7 @@ export async function readRow(
   lock: 'forUpdate' | 'look' = 'look',
 ): Promise<Readonly<Record<string, PgText>> | null> {
   const pairs = table.relation.columns.map(
-    ({ name }) => `${quoteLiteral(name)}, ${quoteIdentifier(name)}::text`,
+    ({ name }) => `${quoteLiteral(name)}, ${printed(quoteIdentifier(name))}`,
   );
   const locked = lock === 'forUpdate' ? ' FOR UPDATE' : '';
   const [found] = await client.select<{ readonly row: Readonly<Record<string, PgText>> }>(
@@ -183,6 +183,11 @@ export function deleteSql(table: ReplicatedTable, key: RowKey): string {
 // An untyped literal is read by the column's own input function, and a value that is too long is refused.
 function literal(value: PgText): string {
   return value === null ? 'NULL' : quoteLiteral(value);
+}
+
+// By the type's output function, as the log has it: a cast to text prints `true` for `t`.
+function printed(expression: string): string {
+  return `CASE WHEN num_nulls(${expression}) = 0 THEN format('%s', ${expression}) END`;
 }
 
 function usage(message: string): EverywriteError {

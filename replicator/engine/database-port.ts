@@ -42,4 +42,6 @@ export interface LocalTable {
   readonly columns: readonly string[];
   /** Columns that are part of a UNIQUE index other than the key: rewritten together, they may need delete + insert. */
   readonly uniqueColumns: ReadonlySet<string>;
+  /** Those of deferrable constraints, which nobody checks while apply writes: it has to look itself. */
+  readonly unchecked?: ReadonlySet<string>;
 }

@@ -69,6 +69,10 @@ export class SessionState {
       case 'leaveOrigin':
         this.#underOrigin = false;
         return;
+      case 'emitVerdict':
+        // Under the origin the server would keep it from capture.
+        assert(!this.#underOrigin, () => 'emitVerdict before leaveOrigin');
+        return;
       case 'emitMark':
         assert(
           !this.#inTransaction || marksInTransaction,

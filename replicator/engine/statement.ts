@@ -26,6 +26,8 @@ export type Statement =
   | WithdrawConflictsStatement
   | WriteQuarantineStatement
   | ClearQuarantineStatement
+  | FindRivalsStatement
+  | EmitVerdictStatement
   | { readonly kind: 'readSnapshot' }
   | EmitMarkStatement
   | { readonly kind: 'readState' }
@@ -187,6 +189,35 @@ export interface ClearQuarantineStatement {
   readonly rows: readonly { readonly relation: string; readonly key: string }[];
 }
 
+/**
+ * Rows of the table that keep these out by a UNIQUE index or an exclusion constraint other than the key's,
+ * partial, on expressions and deferrable ones included. One result row per constraint and pair.
+ */
+export interface FindRivalsStatement {
+  readonly kind: 'findRivals';
+  readonly relation: Relation;
+  /** In the order of `relation.columns`. */
+  readonly rows: readonly (readonly PgText[])[];
+}
+
+export interface RivalRow {
+  /** Position in the statement's rows. */
+  readonly row: number;
+  readonly constraint: string;
+  /** The columns that the constraint looks at, those in expressions included. */
+  readonly columns: readonly string[];
+  readonly values: readonly PgText[];
+}
+
+/**
+ * A message of this transaction, outside of any origin, that capture turns into an operation of our own
+ * with the marker of the same transaction; without such a marker it means nothing, so nobody can forge it.
+ */
+export interface EmitVerdictStatement {
+  readonly kind: 'emitVerdict';
+  readonly content: string;
+}
+
 /** A flushed logical message that capture meets at this place in the WAL. */
 export interface EmitMarkStatement {
   readonly kind: 'emitMark';
@@ -287,6 +318,7 @@ export type StatementResult =
   | { readonly kind: 'locked'; readonly rows: readonly LockedRow[] }
   | { readonly kind: 'snapshot'; readonly snapshot: Snapshot }
   | { readonly kind: 'state'; readonly state: RegionState }
+  | { readonly kind: 'rivals'; readonly rows: readonly RivalRow[] }
   | { readonly kind: 'quarantined'; readonly rows: readonly QuarantineRow[] }
   | { readonly kind: 'settings'; readonly value: string | null }
   | { readonly kind: 'spilled'; readonly rows: readonly SpilledKey[] };

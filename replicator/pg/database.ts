@@ -39,7 +39,7 @@ export class PgDatabase implements Database {
     this.#options = options;
     this.#catalogueClient = Promise.resolve(client);
     this.facts = facts;
-    this.#catalogue = new Catalogue((query) => this.#askCatalogue(query));
+    this.#catalogue = new Catalogue((query) => this.#askCatalogue(query), facts.serverVersion);
   }
 
   static async connect(options: DatabaseOptions): Promise<PgDatabase> {

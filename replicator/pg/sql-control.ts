@@ -2,6 +2,7 @@ import { must } from '#core/assert.ts';
 import { EverywriteError } from '#core/errors.ts';
 import type {
   EmitMarkStatement,
+  EmitVerdictStatement,
   ReadSettingsStatement,
   RegionState,
   Snapshot,
@@ -14,6 +15,13 @@ const FLUSH_ARGUMENT_VERSION = 170_000;
 /** Whether this server can flush a message by itself, so that a mark needs no transaction of its own. */
 export function flushesMessages(serverVersion: number): boolean {
   return serverVersion >= FLUSH_ARGUMENT_VERSION;
+}
+
+/** Of this transaction: capture meets it with the marker, or not at all. */
+export function emitVerdict({ content }: EmitVerdictStatement): Rendered {
+  return done(
+    prepared("SELECT pg_logical_emit_message(true, 'everywrite:verdict', $1)", [content]),
+  );
 }
 
 /**

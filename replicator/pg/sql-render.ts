@@ -1,7 +1,7 @@
 import { unreachable } from '#core/assert.ts';
 import type { Relation } from '#core/relation.ts';
 import type { Statement } from '#replicator/engine/statement.ts';
-import { emitMark, readSettings, readSnapshot, readState } from './sql-control.ts';
+import { emitMark, emitVerdict, readSettings, readSnapshot, readState } from './sql-control.ts';
 import { lockRows, lockTable, truncateExcept } from './sql-locks.ts';
 import type { Rendered } from './sql-query.ts';
 import {
@@ -16,6 +16,7 @@ import {
   writeConflicts,
   writeQuarantine,
 } from './sql-records.ts';
+import { findRivals } from './sql-rivals.ts';
 import { deleteRows, insertRows, updateRows } from './sql-rows.ts';
 import {
   advanceVector,
@@ -50,6 +51,8 @@ export function renderStatement(statement: Statement, context: RenderContext): R
       return lockRows(statement, context.shape(statement.relation));
     case 'lockTable':
       return lockTable(statement, context.shape(statement.relation));
+    case 'findRivals':
+      return findRivals(statement, context.shape(statement.relation));
     case 'truncateExcept':
       return truncateExcept(statement, context.shape(statement.relation));
     default:
@@ -83,6 +86,8 @@ function renderOwn(statement: OwnStatement, context: RenderContext): Rendered {
       return readSnapshot();
     case 'emitMark':
       return emitMark(statement, context.serverVersion);
+    case 'emitVerdict':
+      return emitVerdict(statement);
     case 'readState':
       return readState();
     case 'readSettings':

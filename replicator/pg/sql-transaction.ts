@@ -3,11 +3,18 @@ import type { AdvanceVectorStatement, BeginStatement } from '#replicator/engine/
 import { done, plain, prepared } from './sql-query.ts';
 import type { Rendered } from './sql-query.ts';
 
-/** The guard's re-check after a lock wait exists under READ COMMITTED only, so it is asked for. */
+/**
+ * Deferrable constraints are checked by the statement that breaks them: at COMMIT nobody could say
+ * which row it was. The guard's re-check after a lock wait exists under READ COMMITTED only,
+ * so it is asked for.
+ */
 export function begin(statement: BeginStatement): Rendered {
   const timeout = Math.trunc(statement.lockTimeoutMs);
   return done(
-    plain(`BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE; SET LOCAL lock_timeout = ${timeout}`),
+    plain(
+      `BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE; SET LOCAL lock_timeout = ${timeout}; ` +
+        'SET CONSTRAINTS ALL IMMEDIATE',
+    ),
   );
 }
 

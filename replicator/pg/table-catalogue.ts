@@ -5,6 +5,7 @@ import type { LocalTable } from '#replicator/engine/database-port.ts';
 import { prepared, quoteIdentifier } from './sql-query.ts';
 import type { Answer, Query } from './sql-query.ts';
 import type { ColumnShape, TableShape } from './table-shape.ts';
+import { generatedColumnQuery, parseUniqueIndex, uniqueIndexQuery } from './unique-indexes.ts';
 
 /** How the catalogue asks: on a connection that is not inside the transaction of a flight. */
 export type Ask = (query: Query) => Promise<Answer>;
@@ -12,11 +13,13 @@ export type Ask = (query: Query) => Promise<Answer>;
 /** The tables of this region as they are now, looked up once and kept until `forget`. */
 export class Catalogue {
   readonly #ask: Ask;
+  readonly #serverVersion: number;
   // Bounded by the number of replicated tables.
   #shapes = new Map<string, TableShape | null>();
 
-  constructor(ask: Ask) {
+  constructor(ask: Ask, serverVersion: number) {
     this.#ask = ask;
+    this.#serverVersion = serverVersion;
   }
 
   /** What is known without asking: undefined when it was not looked up yet, null when there is none. */
@@ -40,16 +43,23 @@ export class Catalogue {
 
   async #read(relation: Relation): Promise<TableShape | null> {
     const name = [relation.schema, relation.name];
-    const [columns, indexes] = await Promise.all([
+    const [columns, sets, indexes, generated] = await Promise.all([
       this.#ask(prepared(COLUMNS, name)),
       this.#ask(prepared(UNIQUE_SETS, name)),
+      this.#ask(uniqueIndexQuery(relation, this.#serverVersion)),
+      this.#ask(generatedColumnQuery(relation)),
     ]);
     if (columns.rows.length === 0) return null;
     const shapes = columns.rows.map(columnShape);
     return {
       sqlName: `${quoteIdentifier(relation.schema)}.${quoteIdentifier(relation.name)}`,
       columns: new Map(shapes.map((shape) => [shape.name, shape])),
-      uniqueSets: indexes.rows.map(([names]) => new Set(JSON.parse(names ?? '[]') as string[])),
+      uniqueSets: sets.rows.map(([names]) => new Set(JSON.parse(names ?? '[]') as string[])),
+      uniqueIndexes: indexes.rows.map(([index]) => parseUniqueIndex(must(index, 'index'))),
+      generated: generated.rows.map(([column, expression]) => ({
+        name: must(column, 'generated column'),
+        expression: must(expression, 'expression'),
+      })),
     };
   }
 }
@@ -63,6 +73,9 @@ export function localTable(relation: Relation, shape: TableShape): LocalTable {
   return {
     columns: [...shape.columns.values()].filter((c) => !c.generated).map((c) => c.name),
     uniqueColumns: new Set(others.flatMap((names) => [...names])),
+    unchecked: new Set(
+      shape.uniqueIndexes.filter((i) => i.deferrable).flatMap(({ columns }) => columns),
+    ),
   };
 }
 

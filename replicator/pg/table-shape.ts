@@ -5,6 +5,7 @@ import type { RowKey } from '#core/row-key.ts';
 import { keyParts } from '#core/row-key.ts';
 import { quoteIdentifier } from './sql-query.ts';
 import type { SqlParameters } from './sql-parameters.ts';
+import type { GeneratedColumn, UniqueIndex } from './unique-indexes.ts';
 
 /** A table as this region's catalogue has it, ready to be written into SQL. */
 export interface TableShape {
@@ -14,6 +15,9 @@ export interface TableShape {
   readonly columns: ReadonlyMap<string, ColumnShape>;
   /** The columns of each UNIQUE index and exclusion constraint, those in expressions included. */
   readonly uniqueSets: readonly ReadonlySet<string>[];
+  /** The same without the primary key, as conditions on rows. */
+  readonly uniqueIndexes: readonly UniqueIndex[];
+  readonly generated: readonly GeneratedColumn[];
 }
 
 export interface ColumnShape {

@@ -3,13 +3,17 @@ import { mutant } from '#core/mutant.ts';
 import { relationId } from '#core/relation.ts';
 import { formatVector } from '#core/version-vector.ts';
 import type { ApplyContext } from '#replicator/engine/apply/apply-context.ts';
-import { settleBatch } from '#replicator/engine/apply/batch.ts';
+import { recordVerdicts, settleBatch } from '#replicator/engine/apply/batch.ts';
 import type { Batch } from '#replicator/engine/apply/batch.ts';
 import type { ConflictBuffer, ConflictRows } from '#replicator/engine/apply/conflict-buffer.ts';
 import { applyFenced } from '#replicator/engine/apply/fenced-rows.ts';
 import type { PlannedKey } from '#replicator/engine/apply/planned-key.ts';
 import type { Outcome } from '#replicator/engine/apply/refusable-rows.ts';
-import { adoptOutcomes, recordStatements } from '#replicator/engine/apply/outcomes.ts';
+import {
+  adoptOutcomes,
+  recordStatements,
+  verdictStatements,
+} from '#replicator/engine/apply/outcomes.ts';
 import { decideRows, findMissed, slowRows } from '#replicator/engine/apply/row-decisions.ts';
 import { truncateConflicts, truncateTables } from '#replicator/engine/apply/truncate.ts';
 import type { DatabaseSession } from '#replicator/engine/database-port.ts';
@@ -153,11 +157,13 @@ export class ApplyTransaction {
   ): Promise<Pick<ApplyReport, 'newlyRefused' | 'conflicts'>> {
     const { quarantine, useOrigin } = this.#context;
     truncateConflicts(this.#context.index, this.#batch);
+    recordVerdicts(this.#batch);
     const met = this.#batch.conflicts.drain();
     const own = mutant('conflict-unrecorded') ? { ...met, add: [] } : met;
     this.#recorded = own.add;
     const closing = recordStatements(quarantine, outcomes, [pending, own]);
     if (useOrigin) closing.push({ kind: 'leaveOrigin' });
+    closing.push(...verdictStatements(outcomes));
     await session.flight([...closing, { kind: 'commit' }]);
     const newlyRefused = adoptOutcomes(quarantine, outcomes);
     return { newlyRefused, conflicts: pending.add.length + own.add.length };

@@ -3,7 +3,12 @@ import type { Hlc } from '#core/hlc.ts';
 import { relationId } from '#core/relation.ts';
 import type { Relation } from '#core/relation.ts';
 import type { RowKey } from '#core/row-key.ts';
-import type { ChangeTransaction, TransactionHeader, TruncateOp } from '#core/transaction.ts';
+import type {
+  ChangeTransaction,
+  DeleteOp,
+  TransactionHeader,
+  TruncateOp,
+} from '#core/transaction.ts';
 import type { VersionVector } from '#core/version-vector.ts';
 import type { ConflictBuffer } from '#replicator/engine/apply/conflict-buffer.ts';
 import { PlannedKey } from '#replicator/engine/apply/planned-key.ts';
@@ -22,6 +27,8 @@ export interface Batch {
   /** Rows that are projected again although this batch may say nothing about them. */
   readonly dirty: readonly DirtyKey[];
   readonly conflicts: ConflictBuffer;
+  /** Deletions that carry a verdict to be recorded. */
+  readonly verdicts: readonly DeleteOp[];
   /** Which row versions were known when the batch was planned: read later, it would vouch for more. */
   readonly guard: Guard;
 }
@@ -42,6 +49,7 @@ export function planBatch(
 ): Batch {
   const tables = new Map<string, Map<RowKey, PlannedKey>>();
   const truncates: { by: TransactionHeader; op: TruncateOp }[] = [];
+  const verdicts: DeleteOp[] = [];
   for (const by of transactions) {
     for (const op of by.ops) {
       if (op.kind === 'truncate') {
@@ -51,11 +59,19 @@ export function planBatch(
         continue;
       }
       const planned = plan(index, tables, op.relation, op.key);
+      if (op.kind === 'delete' && op.cause !== undefined) verdicts.push(op);
       planned.add(by, op, () => conflicts.sink(relationId(op.relation), op.key));
     }
   }
   for (const { relation, key } of dirty) plan(index, tables, relation, key);
-  return { transactions, ...progress, tables, truncates, dirty, conflicts, guard };
+  return { transactions, ...progress, tables, truncates, dirty, conflicts, guard, verdicts };
+}
+
+/** After the rows are decided: deciding one again forgets what was said about it. */
+export function recordVerdicts({ verdicts, conflicts }: Batch): void {
+  for (const { relation, key, cause } of verdicts) {
+    if (cause !== undefined) conflicts.verdict(relationId(relation), key, cause);
+  }
 }
 
 /** The batch is committed: its folds become the index's, and rows that moved meanwhile are dirty. */

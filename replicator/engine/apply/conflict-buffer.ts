@@ -1,6 +1,6 @@
 import type { ConflictKind, ConflictSink, Contender } from '#conflict/conflict-sink.ts';
 import { compareStamps, formatDot } from '#core/transaction.ts';
-import type { TransactionHeader } from '#core/transaction.ts';
+import type { TransactionHeader, UniqueContender, UniqueVerdict } from '#core/transaction.ts';
 import { sequenceOf } from '#core/version-vector.ts';
 import type { ConflictRow, ConflictSide } from '#replicator/engine/statement.ts';
 
@@ -49,6 +49,24 @@ export class ConflictBuffer {
     };
   }
 
+  /** The verdict on two rows that claimed one unique value, from the operation that carries it. */
+  verdict(relation: string, key: string, cause: UniqueVerdict): void {
+    const { constraint, winner, loser } = cause;
+    const told = ({ row, ...side }: UniqueContender, what: string): ConflictSide => ({
+      ...side,
+      value: `{${JSON.stringify(what)}:${row},"constraint":${JSON.stringify(constraint)}}`,
+    });
+    const row: ConflictRow = {
+      relation,
+      key,
+      column: '*',
+      kind: 'unique',
+      winner: told(winner, 'keeps'),
+      loser: told(loser, 'insert'),
+    };
+    this.#row(relation, key).added.set(identity(row), row);
+  }
+
   /** Forgets what was said about a row: it is folded again from a newer state. */
   discard(relation: string, key: string): void {
     this.#rows.delete(rowId(relation, key));
@@ -57,7 +75,8 @@ export class ConflictBuffer {
   /** Rows recorded for a decision that was folded again since: what no longer holds is taken back. */
   reconcile(relation: string, key: string, recorded: readonly ConflictRow[]): void {
     for (const row of recorded) {
-      if (row.relation !== relation || row.key !== key) continue;
+      // A verdict is what an operation says, not what folding found.
+      if (row.relation !== relation || row.key !== key || row.kind === 'unique') continue;
       const { added, removed } = this.#row(relation, key);
       if (!added.has(identity(row))) removed.set(identity(row), row);
     }

@@ -5,6 +5,7 @@ import type { RowKey } from '#core/row-key.ts';
 import type { ApplyContext } from '#replicator/engine/apply/apply-context.ts';
 import { replan } from '#replicator/engine/apply/batch.ts';
 import type { Batch } from '#replicator/engine/apply/batch.ts';
+import { mayShareUnseen } from '#replicator/engine/apply/local-tables.ts';
 import type { LocalRelation } from '#replicator/engine/apply/local-tables.ts';
 import { lacksColumn } from '#replicator/engine/apply/missing-columns.ts';
 import { fencedAction } from '#replicator/engine/apply/planned-key.ts';
@@ -13,6 +14,8 @@ import { rowStatements } from '#replicator/engine/apply/row-statements.ts';
 import type { DecidedRow } from '#replicator/engine/apply/row-statements.ts';
 import { refusedRow, writeRefusable } from '#replicator/engine/apply/refusable-rows.ts';
 import type { Outcome } from '#replicator/engine/apply/refusable-rows.ts';
+import { membersOf, settleContest, settleTaken } from '#replicator/engine/apply/unique-contest.ts';
+import type { Contest } from '#replicator/engine/apply/unique-contest.ts';
 import type { DatabaseSession } from '#replicator/engine/database-port.ts';
 import type { LockedRow } from '#replicator/engine/statement.ts';
 
@@ -20,6 +23,8 @@ import type { LockedRow } from '#replicator/engine/statement.ts';
 export interface SlowRows {
   readonly local: LocalRelation;
   readonly keys: readonly PlannedKey[];
+  /** Rows among them that take a unique value away from others among them. */
+  readonly contests?: readonly Contest[];
 }
 
 const ROUNDS_MAX = 10;
@@ -49,9 +54,11 @@ export async function applyFenced(
     await context.fence.pass(context.fenceTimeoutMs);
     const seen = await lookAgain(session, waiting, locked);
     const next: SlowRows[] = [];
-    for (const [at, { local, keys }] of waiting.entries()) {
+    for (const [at, slowRows] of waiting.entries()) {
       const rows = seen[at];
       if (rows === undefined) continue;
+      const { local } = slowRows;
+      const { keys, contests } = apart(slowRows);
       const again = keys.filter((planned) => rows.appeared.has(planned.key));
       const decided = keys
         .filter((planned) => !rows.appeared.has(planned.key))
@@ -59,9 +66,26 @@ export async function applyFenced(
           decide(context, batch, local, planned, rows.found.get(planned.key) ?? null),
         );
       const written = await write(context, session, local, decided, careful);
-      outcomes.push(...written.outcomes);
-      const retry = [...again, ...written.taken];
-      if (retry.length > 0) next.push({ local, keys: retry });
+      const ruled = await settleTaken(context, session, batch, local, decided, written.outcomes);
+      outcomes.push(...ruled.outcomes);
+      const open = [...ruled.contests];
+      for (const contest of contests) {
+        const { candidate } = contest;
+        if (membersOf(contest).some(({ key }) => rows.appeared.has(key))) {
+          open.push(contest);
+          continue;
+        }
+        const row = rows.found.get(candidate.key) ?? null;
+        const claimant = decide(context, batch, local, candidate, row);
+        const settled = await settleContest(context, session, batch, local, contest, {
+          claimant,
+          found: rows.found,
+        });
+        outcomes.push(...settled.outcomes);
+        open.push(...settled.contests);
+      }
+      const retry = [...again, ...written.taken, ...open.flatMap(membersOf)];
+      if (retry.length > 0) next.push({ local, keys: retry, contests: open });
     }
     waiting = next;
   }
@@ -79,7 +103,7 @@ async function leaveOutUnlockable(
 ): Promise<{ readonly rows: readonly SlowRows[]; readonly outcomes: readonly Outcome[] }> {
   const rows: SlowRows[] = [];
   const outcomes: Outcome[] = [];
-  for (const { local, keys } of waiting) {
+  for (const { local, keys, contests = [] } of waiting) {
     const lockable: PlannedKey[] = [];
     for (const some of await lockableTogether(session, local, keys)) {
       if (some.refusal === null) {
@@ -94,9 +118,19 @@ async function leaveOutUnlockable(
         outcomes.push(refusedRow(local, { planned, action, row: null }, state, reason));
       }
     }
-    if (lockable.length > 0) rows.push({ local, keys: lockable });
+    if (lockable.length > 0) rows.push({ local, keys: lockable, contests });
   }
   return { rows, outcomes };
+}
+
+/** The rows of contests, which are written together, and all the others. */
+function apart({ keys, contests = [] }: SlowRows): {
+  readonly keys: readonly PlannedKey[];
+  readonly contests: readonly Contest[];
+} {
+  if (contests.length === 0) return { keys, contests };
+  const members = new Set(contests.flatMap(membersOf).map(({ key }) => key));
+  return { keys: keys.filter(({ key }) => !members.has(key)), contests };
 }
 
 interface LockTry {
@@ -199,7 +233,9 @@ async function write(
   const writable = decided.filter(({ action }) => action.kind !== 'incomplete');
   // A row that was refused before may be refused again; that must not end the transaction.
   const suspect = ({ planned }: DecidedRow): boolean =>
-    careful || context.quarantine.has(relationId(planned.relation), planned.key);
+    careful ||
+    context.quarantine.has(relationId(planned.relation), planned.key) ||
+    mayShareUnseen(local, planned.ops);
   outcomes.push(...(await writeRefusable(session, local, writable.filter(suspect))));
   const plain = writable.filter((row) => !suspect(row));
   const statements = rowStatements(local.relation, plain, null);

@@ -6,10 +6,14 @@ import type { VersionVector } from '#core/version-vector.ts';
 import type { ApplyContext } from '#replicator/engine/apply/apply-context.ts';
 import { vectorFenced } from '#replicator/engine/apply/apply-transaction.ts';
 import type { ApplyReport } from '#replicator/engine/apply/apply-transaction.ts';
-import { planBatch, settleBatch } from '#replicator/engine/apply/batch.ts';
+import { planBatch, recordVerdicts, settleBatch } from '#replicator/engine/apply/batch.ts';
 import { ConflictBuffer } from '#replicator/engine/apply/conflict-buffer.ts';
 import { applyFenced } from '#replicator/engine/apply/fenced-rows.ts';
-import { adoptOutcomes, recordStatements } from '#replicator/engine/apply/outcomes.ts';
+import {
+  adoptOutcomes,
+  recordStatements,
+  verdictStatements,
+} from '#replicator/engine/apply/outcomes.ts';
 import type { Outcome } from '#replicator/engine/apply/refusable-rows.ts';
 import { decideRows, findMissed, slowRows } from '#replicator/engine/apply/row-decisions.ts';
 import { truncateTables } from '#replicator/engine/apply/truncate.ts';
@@ -64,6 +68,7 @@ export class LargeTransaction {
     }
     const { useOrigin, quarantine } = this.#context;
     const closing: Statement[] = useOrigin ? [{ kind: 'leaveOrigin' }] : [];
+    closing.push(...verdictStatements(this.#refused));
     await this.#session.flight([...closing, { kind: 'commit' }]);
     const newlyRefused: readonly QuarantineRow[] = adoptOutcomes(quarantine, this.#refused);
     return { ...this.#report, newlyRefused };
@@ -109,6 +114,7 @@ export class LargeTransaction {
     const slow = await slowRows(this.#context, again);
     const fenced = await applyFenced(this.#context, this.#session, batch, slow, refused);
     const outcomes = [...revived, ...decided.outcomes, ...fenced];
+    recordVerdicts(batch);
     const own = conflicts.drain();
     const records = recordStatements(quarantine, outcomes, [own]);
     if (records.length > 0) await this.#session.flight(records);

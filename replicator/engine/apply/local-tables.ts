@@ -1,5 +1,6 @@
 import { relationId } from '#core/relation.ts';
 import type { Relation } from '#core/relation.ts';
+import type { KeyedOp } from '#core/transaction.ts';
 import type { Database } from '#replicator/engine/database-port.ts';
 
 /** A table as this region can write it. */
@@ -8,6 +9,8 @@ export interface LocalRelation {
   readonly relation: Relation;
   readonly columns: readonly string[];
   readonly uniqueColumns: ReadonlySet<string>;
+  /** Columns of constraints that the table does not check by itself while apply writes. */
+  readonly unchecked?: ReadonlySet<string>;
 }
 
 /** How an origin's columns and this region's correspond, by name; -1 where the other has none. */
@@ -34,6 +37,18 @@ export function positionsIn(relation: Relation, local: LocalRelation): Positions
     byLocal.set(local, (positions = { ofRemote, ofLocal, same }));
   }
   return positions;
+}
+
+/** Whether a row could come to share a unique value with another without the table saying so. */
+export function mayShareUnseen(
+  { unchecked }: LocalRelation,
+  ops: readonly { readonly op: KeyedOp }[],
+): boolean {
+  if (unchecked === undefined || unchecked.size === 0) return false;
+  return ops.some(({ op }) => {
+    if (op.kind !== 'update') return op.kind === 'insert';
+    return op.columns.some((at) => unchecked.has(op.relation.columns[at]?.name ?? ''));
+  });
 }
 
 /** Local shapes of replicated tables; null for a table that this region lacks. */
@@ -71,6 +86,7 @@ export class LocalTables {
       relation: { schema: relation.schema, name: relation.name, columns, keyColumns },
       columns: table.columns,
       uniqueColumns: table.uniqueColumns,
+      unchecked: table.unchecked ?? new Set(),
     };
   }
 }

@@ -29,6 +29,13 @@ export function recordStatements(
   return statements;
 }
 
+/** What capture is to put into our own log. Outside of the origin, right before COMMIT. */
+export function verdictStatements(outcomes: readonly Outcome[]): Statement[] {
+  return outcomes.flatMap((outcome): Statement[] =>
+    outcome.kind === 'lost' ? [{ kind: 'emitVerdict', content: outcome.verdict }] : [],
+  );
+}
+
 /** The transaction is committed: the quarantine is what it recorded. Returns the rows that are new in it. */
 export function adoptOutcomes(
   quarantine: Quarantine,
@@ -49,6 +56,6 @@ export function adoptOutcomes(
 function releasedOf(quarantine: Quarantine, outcomes: readonly Outcome[]): readonly Outcome[] {
   return outcomes.filter(
     ({ kind, planned }) =>
-      kind === 'written' && quarantine.has(relationId(planned.relation), planned.key),
+      kind !== 'refused' && quarantine.has(relationId(planned.relation), planned.key),
   );
 }

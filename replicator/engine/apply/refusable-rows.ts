@@ -11,7 +11,9 @@ import type { QuarantineRow, Statement } from '#replicator/engine/statement.ts';
 /** What became of a row. */
 export type Outcome =
   | { readonly kind: 'written'; readonly planned: PlannedKey }
-  | { readonly kind: 'refused'; readonly planned: PlannedKey; readonly row: QuarantineRow };
+  | { readonly kind: 'refused'; readonly planned: PlannedKey; readonly row: QuarantineRow }
+  /** Lost its unique value to another row, and this region wrote it: its deletion goes into our log. */
+  | { readonly kind: 'lost'; readonly planned: PlannedKey; readonly verdict: string };
 
 /**
  * Writes locked and fenced rows that the table may refuse: all together, with rows that move a unique
@@ -24,24 +26,24 @@ export async function writeRefusable(
   rows: readonly DecidedRow[],
 ): Promise<readonly Outcome[]> {
   if (rows.length === 0) return [];
-  const together = await guarded(
-    session,
-    statementsOf(
-      local,
-      rows.map((r) => reinserted(local, r)),
-    ),
-  );
+  const moved = rows.map((r) => reinserted(local, r));
+  const together = await checked(session, local, rows, moved);
   if (together.kind === 'ok') return rows.map(({ planned }) => ({ kind: 'written', planned }));
   const outcomes: Outcome[] = [];
-  for (const row of inOrder(rows)) {
-    const alone = await guarded(session, statementsOf(local, [[row]]));
-    outcomes.push(
-      alone.kind === 'ok'
-        ? { kind: 'written', planned: row.planned }
-        : refusedRow(local, row, alone.sqlState, alone.reason),
-    );
+  let waiting = inOrder(rows);
+  for (;;) {
+    const refused: { readonly row: DecidedRow; readonly outcome: Outcome }[] = [];
+    for (const row of waiting) {
+      const alone = await checked(session, local, [row], [[row]]);
+      if (alone.kind === 'ok') outcomes.push({ kind: 'written', planned: row.planned });
+      else refused.push({ row, outcome: refusedRow(local, row, alone.sqlState, alone.reason) });
+    }
+    // What one row released, another may have been waiting for.
+    if (refused.length === 0 || refused.length === waiting.length) {
+      return [...outcomes, ...refused.map(({ outcome }) => outcome)];
+    }
+    waiting = refused.map(({ row }) => row);
   }
-  return outcomes;
 }
 
 /** The record of a row that could not be written. */
@@ -65,7 +67,32 @@ export function refusedRow(
   };
 }
 
-async function guarded(
+/** Writes rows, and looks for what no constraint says: a deferrable one is silent while apply writes. */
+export async function checked(
+  session: DatabaseSession,
+  local: LocalRelation,
+  rows: readonly DecidedRow[],
+  groups: readonly (readonly DecidedRow[])[],
+): Promise<AttemptResult> {
+  const attempt = await guarded(session, statementsOf(local, groups));
+  if (attempt.kind === 'refused' || (local.unchecked?.size ?? 0) === 0) return attempt;
+  const written = rows.flatMap(({ action, row }) => {
+    if (action.kind === 'insert') return [action.values];
+    return action.kind === 'update' ? [updatedRow(local, action, row)] : [];
+  });
+  if (written.length === 0) return attempt;
+  const [found] = await session.flight([
+    { kind: 'findRivals', relation: local.relation, rows: written },
+  ]);
+  const [rival] = found?.kind === 'rivals' ? found.rows : [];
+  if (rival === undefined) return attempt;
+  await session.flight([{ kind: 'rollbackToSavepoint' }]);
+  const reason = `Another row has a value that ${rival.constraint} allows only one row to have.`;
+  return { kind: 'refused', sqlState: '23505', reason };
+}
+
+/** Tries statements behind a savepoint; a refusal leaves the transaction as it was. */
+export async function guarded(
   session: DatabaseSession,
   statements: readonly Statement[],
 ): Promise<AttemptResult> {
@@ -74,7 +101,7 @@ async function guarded(
   return attempt;
 }
 
-function statementsOf(
+export function statementsOf(
   local: LocalRelation,
   groups: readonly (readonly DecidedRow[])[],
 ): readonly Statement[] {
@@ -122,7 +149,8 @@ function wantedRow(
   }
 }
 
-function updatedRow(
+/** The whole row as an update leaves it, in the order of the local table. */
+export function updatedRow(
   local: LocalRelation,
   action: Extract<DecidedRow['action'], { kind: 'update' }>,
   row: DecidedRow['row'],
@@ -133,7 +161,7 @@ function updatedRow(
   });
 }
 
-function rowJson(
+export function rowJson(
   local: LocalRelation,
   values: readonly PgText[],
   absent: readonly number[] = [],

@@ -3,6 +3,7 @@ import { relationId } from '#core/relation.ts';
 import type { ApplyContext } from '#replicator/engine/apply/apply-context.ts';
 import type { Batch } from '#replicator/engine/apply/batch.ts';
 import type { SlowRows } from '#replicator/engine/apply/fenced-rows.ts';
+import { mayShareUnseen } from '#replicator/engine/apply/local-tables.ts';
 import { lacksColumn } from '#replicator/engine/apply/missing-columns.ts';
 import { fastAction } from '#replicator/engine/apply/planned-key.ts';
 import type { PlannedKey } from '#replicator/engine/apply/planned-key.ts';
@@ -42,6 +43,7 @@ export async function decideRows(
       const suspect =
         unguarded ||
         lacksColumn(planned, local) ||
+        mayShareUnseen(local, planned.ops) ||
         quarantine.has(id, planned.key) ||
         index.isDirty(id, planned.key);
       const action = suspect ? null : fastAction(planned, local);

@@ -14,6 +14,7 @@ import type { VersionVector } from '#core/version-vector.ts';
 import { captureRelation } from '#replicator/engine/capture/captured-relation.ts';
 import type { CapturedRelation } from '#replicator/engine/capture/captured-relation.ts';
 import { deleteOp, insertOp, updateOps } from '#replicator/engine/capture/row-ops.ts';
+import { parseVerdict, VERDICT_PREFIX } from '#replicator/engine/capture/verdict.ts';
 import { FRAME_BYTES_MAX, operationBytes } from '#replicator/engine/log/transaction-size.ts';
 import type {
   BeginMessage,
@@ -41,6 +42,8 @@ export type CaptureEvent =
       readonly piece: Piece;
       readonly xid: number;
       readonly state: CaptureState;
+      /** Apply's own, by the marker of this generation: what it decided between two unique claims. */
+      readonly generation?: number;
     }
   /** Apply's transaction of this generation is in the WAL: committed, whatever its client heard. */
   | { readonly kind: 'marker'; readonly generation: number }
@@ -166,15 +169,23 @@ export class Capture {
         vector: met,
         hlc: mutant('hlc-not-merged') ? this.#state.hlc : witnessHlc(this.#state.hlc, hlc as Hlc),
       };
-      if (!mutant('own-writes-captured') || open.ops.length === 0)
-        return { kind: 'marker', generation };
+      // Only behind a marker, which nobody else can write: a message proves nothing about its sender.
+      for (const message of open.messages) {
+        if (message.prefix === VERDICT_PREFIX) add(open, parseVerdict(message.content));
+      }
+      if (open.ops.length === 0) return { kind: 'marker', generation };
+      return { ...this.#piece(open, true, endLsn), generation };
     }
     if (open.ops.length > 0 || open.parts > 0) return this.#piece(open, true, endLsn);
     const [message] = open.messages;
     return message === undefined ? null : this.#message(message, endLsn);
   }
 
-  #piece(open: OpenTransaction, last: boolean, endLsn: Lsn): CaptureEvent {
+  #piece(
+    open: OpenTransaction,
+    last: boolean,
+    endLsn: Lsn,
+  ): Extract<CaptureEvent, { kind: 'transaction' }> {
     const header = (open.header ??= this.#stamp(open));
     const transaction: ChangeTransaction = { ...header, endLsn, ops: open.ops };
     const whole = last && open.parts === 0;

@@ -5,7 +5,7 @@ import type { ReplicaId } from '#core/region.ts';
 import type { PgText, Relation } from '#core/relation.ts';
 import { rowKey } from '#core/row-key.ts';
 import type { RowKey } from '#core/row-key.ts';
-import type { Cell, ChangeTransaction, RowOp } from '#core/transaction.ts';
+import type { Cell, ChangeTransaction, RowOp, UniqueVerdict } from '#core/transaction.ts';
 import { formatVector, parseVector } from '#core/version-vector.ts';
 import type { VersionVector } from '#core/version-vector.ts';
 
@@ -90,7 +90,10 @@ function encodeOp(op: RowOp, relation: number): readonly unknown[] {
     case 'insert':
       return [INSERT, relation, op.values];
     case 'delete':
-      return [DELETE, relation, op.values];
+      // Readers that know nothing of verdicts leave the fourth field alone.
+      return op.cause === undefined
+        ? [DELETE, relation, op.values]
+        : [DELETE, relation, op.values, JSON.stringify(op.cause)];
     case 'truncate':
       return [TRUNCATE, relation];
     default:
@@ -107,8 +110,11 @@ function decodeOp(fields: readonly unknown[], relations: readonly Relation[]): R
   }
   if (fields[0] === TRUNCATE) return { kind: 'truncate', relation };
   const values = fields[2] as readonly PgText[];
-  const kind = fields[0] === INSERT ? 'insert' : 'delete';
-  return { kind, relation, key: rowKey(relation, values), values };
+  const key = rowKey(relation, values);
+  if (fields[0] === INSERT) return { kind: 'insert', relation, key, values };
+  const cause = fields[3];
+  if (typeof cause !== 'string') return { kind: 'delete', relation, key, values };
+  return { kind: 'delete', relation, key, values, cause: JSON.parse(cause) as UniqueVerdict };
 }
 
 // An assignment is the text itself; a delta is an array, so that new kinds need no new version.

@@ -29,6 +29,12 @@ export function operationBytes(op: RowOp): number {
       for (const cell of op.cells) bytes += typeof cell === 'string' ? cell.length : 16;
       return bytes;
     }
+    case 'delete': {
+      // A verdict carries both rows once more.
+      const { winner, loser } = op.cause ?? {};
+      const told = (winner?.row.length ?? 0) + (loser?.row.length ?? 0);
+      return PER_OPERATION_BYTES + textBytes(op.values) + told;
+    }
     default:
       return PER_OPERATION_BYTES + textBytes(op.values);
   }

@@ -210,6 +210,7 @@ function applyContext(
   const owner = ports.random.u32().toString(36);
   const sinkOf = (slot: Slot): ConflictSink => conflicts.sink(relationId(slot.relation), slot.key);
   return {
+    region: options.region,
     index,
     versions,
     tables: new LocalTables(ports.database),
@@ -375,12 +376,16 @@ class RunningPipeline implements Pipeline {
     const { index, applier, capture, publisher, fence, quarantine } = this.#parts;
     switch (event.kind) {
       case 'transaction': {
-        const { transaction, piece, xid, state } = event;
+        const { transaction, piece, xid, state, generation } = event;
+        if (generation !== undefined) applier.markerMet(generation);
         index.foldOwn(transaction, xid, (slot) =>
           applier.pending.sink(relationId(slot.relation), slot.key),
         );
         for (const op of transaction.ops) {
-          if (op.kind !== 'truncate' && quarantine.wrote(op)) index.markDirty(op);
+          if (op.kind === 'truncate') continue;
+          if (quarantine.wrote(op)) index.markDirty(op);
+          if (op.kind !== 'delete' || op.cause === undefined) continue;
+          applier.pending.verdict(relationId(op.relation), op.key, op.cause);
         }
         publisher.enqueue(ownTransactionRecord(transaction, piece, xid, state));
         if (piece.last) applier.captured(transaction.sequence, state.vector);

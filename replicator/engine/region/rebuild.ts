@@ -65,7 +65,7 @@ export async function rebuildIndex(
       const sink = pending.sink(relationId(slot.relation), slot.key);
       return late ? sink : onlyOf(sink, sources.own, accounted);
     });
-    if (late) for (const op of transaction.ops) if (op.kind !== 'truncate') quarantine.wrote(op);
+    if (late) replayOwn(transaction, quarantine, pending);
     folded++;
     // What is folded here is all captured and applied: nothing is in flight.
     if (spill.isNeeded) await spill.relieve(sources.applied);
@@ -77,6 +77,20 @@ export async function rebuildIndex(
   // Rows that had been forgotten come back with some of their writes; all of those are stable.
   index.pruneRebuilt(sources.stable);
   return folded;
+}
+
+/** What capture did beside folding, for an own transaction that no apply transaction accounted for. */
+function replayOwn(
+  { ops }: ChangeTransaction,
+  quarantine: Quarantine,
+  pending: ConflictBuffer,
+): void {
+  for (const op of ops) {
+    if (op.kind === 'truncate') continue;
+    quarantine.wrote(op);
+    if (op.kind !== 'delete' || op.cause === undefined) continue;
+    pending.verdict(relationId(op.relation), op.key, op.cause);
+  }
 }
 
 /**

@@ -2,8 +2,9 @@ import { expect, test } from 'vitest';
 import { must } from '#core/assert.ts';
 import type { ReplicaId } from '#core/region.ts';
 import type { CaptureSettings } from '#core/settings.ts';
-import type { ChangeTransaction, RowOp } from '#core/transaction.ts';
+import type { ChangeTransaction, RowOp, UniqueVerdict } from '#core/transaction.ts';
 import type { CaptureEvent } from '#replicator/engine/capture/capture.ts';
+import { formatVerdict } from '#replicator/engine/capture/verdict.ts';
 import { UNCHANGED } from '#replicator/engine/pgoutput/message.ts';
 import {
   commit,
@@ -215,4 +216,35 @@ test('a key that moved to a new column is taken up though the table was describe
     commit(3, insert(['1', 'x', '0', null, 'K'], wide)),
   );
   expect(transactions(events)[1]?.ops.map(short)).toEqual([['insert', 'K', ['1', 'x', '0', 'K']]]);
+});
+
+const VERDICT = {
+  constraint: 'account_email_key',
+  winner: { dot: 'us.1:3', region: 'us', hlc: 7, saw: 0, row: '{"id":"1"}' },
+  loser: { dot: 'eu.1:1', region: 'eu', hlc: 9, saw: 2, row: '{"id":"2"}' },
+} satisfies UniqueVerdict;
+const ruled = {
+  prefix: 'everywrite:verdict',
+  content: formatVerdict(
+    { schema: 'public', name: 't', columns: [{ name: 'id', typeOid: 23 }], keyColumns: [0] },
+    ['2'],
+    VERDICT,
+  ),
+};
+
+test('a verdict behind the marker is an own transaction that has seen what the marker covers', () => {
+  const item = { ...commit(5, marker(9, new Map([[US, 3]]), 40)), message: ruled };
+  const [event] = new Walsender().sendAll(item);
+  expect(event).toMatchObject({ kind: 'transaction', generation: 9 });
+  const [transaction] = transactions(event === undefined ? [] : [event]);
+  expect(transaction?.deps).toEqual(new Map([[US, 3]]));
+  expect(transaction?.hlc).toBeGreaterThan(40);
+  expect(transaction?.ops).toMatchObject([{ kind: 'delete', key: '2', cause: VERDICT }]);
+});
+
+test('a verdict without a marker is anybody’s message, and means nothing', () => {
+  expect(new Walsender().sendAll({ ...commit(5), message: ruled })).toEqual([]);
+  const among = { ...commit(5, insert(['1', 'x', '5', 'X'])), message: ruled };
+  const [transaction] = transactions(new Walsender().sendAll(among));
+  expect((transaction?.ops ?? []).map(({ kind }) => kind)).toEqual(['insert']);
 });

@@ -90,7 +90,10 @@ export function truncate(of = T): Change {
   return { kind: 'truncate', of };
 }
 
-export function commit(commitTimeUs: number, ...changes: readonly Change[]): WalItem {
+export function commit(
+  commitTimeUs: number,
+  ...changes: readonly Change[]
+): Extract<WalItem, { kind: 'commit' }> {
   return { kind: 'commit', commitTimeUs, changes };
 }
 

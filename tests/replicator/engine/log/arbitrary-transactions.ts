@@ -47,6 +47,15 @@ const relation: Arbitrary<Relation> = fc
     keyColumns: composite && typeOids.length > 1 ? [1, 0] : [0],
   }));
 
+const contender = fc.record({
+  dot: fc.constant('eu.1:7'),
+  region: fc.constantFrom('eu', 'us'),
+  hlc: fc.nat(),
+  saw: fc.nat(),
+  row: fc.json(),
+});
+const verdict = fc.record({ constraint: fc.string(), winner: contender, loser: contender });
+
 function operation(target: Relation): Arbitrary<RowOp> {
   const row = fc
     .array(value, { minLength: target.columns.length, maxLength: target.columns.length })
@@ -62,12 +71,10 @@ function operation(target: Relation): Arbitrary<RowOp> {
       key: rowKey(target, values),
       values,
     })),
-    row.map((values) => ({
-      kind: 'delete' as const,
-      relation: target,
-      key: rowKey(target, values),
-      values,
-    })),
+    fc.tuple(row, fc.option(verdict, { nil: undefined })).map(([values, cause]) => {
+      const op = { kind: 'delete' as const, relation: target, key: rowKey(target, values), values };
+      return cause === undefined ? op : { ...op, cause };
+    }),
     fc
       .tuple(row, changed, fc.array(cell, { minLength: 5, maxLength: 5 }))
       .map(([values, columns, cells]): RowOp => ({
