@@ -193,7 +193,7 @@ function always(): boolean {
   return true;
 }
 
-function tableFor(backend: Backend, relation: Relation): Table {
+export function tableFor(backend: Backend, relation: Relation): Table {
   return tableOf(backend.core, relation.schema, relation.name);
 }
 

@@ -10,6 +10,7 @@ import type {
 } from '#replicator/engine/statement.ts';
 import type { Backend } from '#sim/pg/backend.ts';
 import { runRecord } from '#sim/pg/run-records.ts';
+import { findRivals } from '#sim/pg/run-rivals.ts';
 import {
   deleteRows,
   insertRows,
@@ -127,6 +128,11 @@ function* run(
       return DONE;
     case 'truncateExcept':
       return yield* truncateExcept(backend, statement, snapshot);
+    case 'findRivals':
+      return yield* findRivals(backend, statement, snapshot);
+    case 'emitVerdict':
+      emitInTransaction(backend, 'everywrite:verdict', statement.content);
+      return DONE;
     case 'readSnapshot':
       return { kind: 'snapshot', snapshot: backend.core.ids.facts() };
     case 'readState':
