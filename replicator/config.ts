@@ -6,6 +6,8 @@ import type { ColumnTypeName } from '#core/settings.ts';
 import { crossChecks, sequenceOffset } from '#replicator/config/cross-checks.ts';
 import { readDocument, resolveUrls } from '#replicator/config/document.ts';
 import type { Environment } from '#replicator/config/environment.ts';
+import { gatewayConfig } from '#replicator/config/gateway-config.ts';
+import type { GatewayConfig } from '#replicator/config/gateway-config.ts';
 import { didYouMean } from '#replicator/config/nearest-name.ts';
 import { nameParts } from '#replicator/config/object-name.ts';
 import { decodeFile } from '#replicator/config/problems.ts';
@@ -14,6 +16,7 @@ import { ADMIN_ADDRESS, LOG_BOUNDS, REPLICATION_BOUNDS } from '#replicator/confi
 import type { Bound, ConfigFile } from '#replicator/config/schema.ts';
 
 const FIRST_ADMIN_PORT = 7101;
+const FIRST_GATEWAY_PORT = 7301;
 
 /** One cluster as its configuration file describes it, every default filled in. */
 export interface ClusterConfig {
@@ -24,6 +27,7 @@ export interface ClusterConfig {
   readonly columns: readonly ColumnConfig[];
   readonly replication: ReplicationConfig;
   readonly log: LogConfig;
+  readonly gateway: GatewayConfig;
 }
 
 export interface RegionConfig {
@@ -32,6 +36,10 @@ export interface RegionConfig {
   readonly database: string;
   readonly nats: string;
   readonly admin: { readonly host: string; readonly port: number };
+  /** Where the region's gateway listens. */
+  readonly gateway: { readonly host: string; readonly port: number };
+  /** Whom the gateway logs in as: a role of its own, which row-level security binds. */
+  readonly gatewayDatabase: string;
   /** How this region dials a peer's NATS where that is not the peer's own `nats` url. */
   readonly peers: ReadonlyMap<RegionId, string>;
   /** This region's residue of every striped sequence; never changes once the region is prepared. */
@@ -111,13 +119,14 @@ export function peerNatsUrl(config: ClusterConfig, from: RegionConfig, peer: Reg
 
 function clusterConfig(file: ConfigFile): ClusterConfig {
   const regions = Object.entries(file.regions).map(([name, region], position): RegionConfig => {
-    const [, host = '127.0.0.1', port] = ADMIN_ADDRESS.exec(region.admin ?? '') ?? [];
     const peers = Object.entries(region.peers ?? {});
     return {
       region: parseRegionId(name),
       database: region.database,
       nats: region.nats,
-      admin: { host, port: port === undefined ? FIRST_ADMIN_PORT + position : Number(port) },
+      admin: addressOf(region.admin, FIRST_ADMIN_PORT + position),
+      gateway: addressOf(region.gateway, FIRST_GATEWAY_PORT + position),
+      gatewayDatabase: region.gatewayDatabase ?? region.database,
       peers: new Map(peers.map(([peer, url]) => [parseRegionId(peer), url])),
       sequenceOffset: sequenceOffset(region, position),
     };
@@ -141,7 +150,16 @@ function clusterConfig(file: ConfigFile): ClusterConfig {
       ...file.log,
       syncAlways: file.log?.syncAlways ?? false,
     },
+    gateway: gatewayConfig(file.gateway),
   };
+}
+
+function addressOf(
+  text: string | undefined,
+  usualPort: number,
+): { readonly host: string; readonly port: number } {
+  const [, host = '127.0.0.1', port] = ADMIN_ADDRESS.exec(text ?? '') ?? [];
+  return { host, port: port === undefined ? usualPort : Number(port) };
 }
 
 function defaultsOf<Name extends string>(

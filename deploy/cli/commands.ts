@@ -35,6 +35,11 @@ export const COMMANDS: readonly CommandEntry[] = [
     load: async () => (await import('#deploy/cli/commands/run.ts')).run,
   },
   {
+    name: 'gateway',
+    summary: "serve one region's database as GraphQL",
+    load: async () => (await import('#deploy/cli/commands/gateway.ts')).gateway,
+  },
+  {
     name: 'status',
     summary: 'show how every region stands with every other',
     load: async () => (await import('#deploy/cli/commands/status.ts')).status,

@@ -23,6 +23,9 @@ export function readDocument(text: string): RawDocument {
   return { kind: 'wrong', problems };
 }
 
+/** A region's keys that may speak of the environment. */
+const RESOLVED: readonly string[] = ['database', 'nats', 'admin', 'gateway', 'gatewayDatabase'];
+
 export interface Resolved {
   readonly value: unknown;
   readonly problems: readonly ConfigProblem[];
@@ -41,12 +44,21 @@ export function resolveUrls(document: unknown, environment: Environment): Resolv
   const regions = mapGroup(root['regions'], (region, name) =>
     mapGroup(region, (value, key) => {
       const path = ['regions', name, key];
-      if (key === 'database' || key === 'nats' || key === 'admin') return replaced(value, path);
+      if (RESOLVED.includes(key)) return replaced(value, path);
       if (key !== 'peers') return value;
       return mapGroup(value, (url, peer) => replaced(url, [...path, peer]));
     }),
   );
-  const value = 'regions' in root ? { ...root, regions } : document;
+  const gateway = mapGroup(root['gateway'], (part, name) => {
+    if (name !== 'auth') return part;
+    return mapGroup(part, (text, key) => replaced(text, ['gateway', 'auth', key]));
+  });
+  const value = {
+    ...root,
+    ...('regions' in root ? { regions } : {}),
+    ...('gateway' in root ? { gateway } : {}),
+  };
+  if (root !== document) return { value: document, problems };
   return { value, problems };
 }
 

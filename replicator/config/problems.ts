@@ -94,7 +94,8 @@ function mismatch(path: readonly PropertyKey[], expected: string, input: unknown
 
 /** Urls may hold passwords in ways that no pattern finds, so their values are never repeated. */
 function shown(path: readonly PropertyKey[], input: unknown): string {
-  if (path[0] === 'regions') return input === '' ? 'an empty text' : typeName(input);
+  if (path[0] === 'regions' || path.at(-1) === 'secret')
+    return input === '' ? 'an empty text' : typeName(input);
   if (typeof input === 'object') return typeName(input);
   return withoutSecrets(JSON.stringify(input) ?? 'nothing');
 }

@@ -1,4 +1,5 @@
 import { Schema } from 'effect';
+import { gatewayAuthSchema, gatewaySchema } from '#replicator/config/gateway-schema.ts';
 import { nameParts } from '#replicator/config/object-name.ts';
 
 /** What one number in the file may be. Every queue, batch and wait of Everywrite has a row here. */
@@ -82,6 +83,8 @@ const regionSchema = Schema.Struct({
   database: databaseUrl,
   nats: natsUrl,
   admin: Schema.optionalKey(adminAddress),
+  gateway: Schema.optionalKey(adminAddress),
+  gatewayDatabase: Schema.optionalKey(databaseUrl),
   peers: Schema.optionalKey(Schema.Record(Schema.String, natsUrl)),
   sequenceOffset: Schema.optionalKey(Schema.Int),
 });
@@ -126,6 +129,7 @@ export const configFileSchema = Schema.Struct({
   columns: Schema.optionalKey(Schema.Record(Schema.String, Schema.Literals(COLUMN_TYPES))),
   replication: Schema.optionalKey(replicationSchema),
   log: Schema.optionalKey(logSchema),
+  gateway: Schema.optionalKey(gatewaySchema),
 });
 
 export type ConfigFile = typeof configFileSchema.Type;
@@ -137,4 +141,6 @@ export const KEYS: Readonly<Record<string, readonly string[]>> = {
   tables: Object.keys(tablesSchema.fields),
   replication: Object.keys(replicationSchema.fields),
   log: Object.keys(logSchema.fields),
+  gateway: Object.keys(gatewaySchema.fields),
+  'gateway.auth': Object.keys(gatewayAuthSchema.fields),
 };
