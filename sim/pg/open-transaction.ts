@@ -1,6 +1,5 @@
 import type { Lsn } from '#core/lsn.ts';
 import type { Table } from '#sim/pg/table.ts';
-import type { TableLockMode } from '#sim/pg/table-locks.ts';
 import { Xact } from '#sim/pg/transaction.ts';
 import type { Snapshot } from '#sim/pg/transaction.ts';
 import type { Change } from '#sim/pg/wal.ts';
@@ -11,7 +10,7 @@ interface Savepoint {
   readonly name: string;
   readonly xact: Xact;
   /** Table locks taken since belong to it. */
-  readonly tableLocks: ReadonlyMap<Table, TableLockMode>;
+  readonly tableLocks: ReadonlyMap<Table, number>;
 }
 
 /** A backend's transaction. */
@@ -33,7 +32,8 @@ export class OpenTransaction {
   /** Where its commit record starts. */
   commitLsn = 0 as Lsn;
   readonly changes: Change[] = [];
-  tableLocks = new Map<Table, TableLockMode>();
+  /** The modes held of each table, one bit each. */
+  tableLocks = new Map<Table, number>();
   /** SET LOCAL synchronous_commit. */
   synchronousCommit: boolean | null = null;
   /** For whoever checks: what the client called it. */

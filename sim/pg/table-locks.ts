@@ -53,8 +53,11 @@ export class TableLocks {
     return found;
   }
 
-  release(table: Table, backend: Backend): void {
-    this.#holders.get(table)?.delete(backend);
+  /** What stays of it after a savepoint; 0: nothing. */
+  reduce(table: Table, backend: Backend, modes: number): void {
+    const holders = this.#holders.get(table);
+    if (modes === 0) holders?.delete(backend);
+    else holders?.set(backend, modes);
   }
 
   reset(): void {
@@ -84,6 +87,5 @@ export function* lockTable(backend: Backend, table: Table, mode: TableLockMode):
     };
   }
   tableLocks.grant(table, backend, mode);
-  const held = transaction.tableLocks.get(table);
-  if (held === undefined || held < mode) transaction.tableLocks.set(table, mode);
+  transaction.tableLocks.set(table, tableLocks.held(table, backend));
 }

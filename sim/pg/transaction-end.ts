@@ -100,8 +100,12 @@ export function abortCurrent(backend: Backend): void {
 
 export function rollbackTo(backend: Backend, name: string): void {
   const { core, transaction } = backend;
+  const held = [...transaction.tableLocks.keys()];
   const xact = transaction.backTo(name);
   if (xact === null) throw noSavepoint(name);
+  for (const table of held) {
+    core.tableLocks.reduce(table, backend, transaction.tableLocks.get(table) ?? 0);
+  }
   core.ids.aborted(xact, xact.xid);
   transaction.failed = false;
   transaction.savepoint(name, backend);
@@ -125,7 +129,8 @@ function finish(backend: Backend, transaction: OpenTransaction): void {
 }
 
 function releaseTables(backend: Backend, transaction: OpenTransaction): void {
-  for (const table of transaction.tableLocks.keys())
-    backend.core.tableLocks.release(table, backend);
+  for (const table of transaction.tableLocks.keys()) {
+    backend.core.tableLocks.reduce(table, backend, 0);
+  }
   transaction.tableLocks.clear();
 }

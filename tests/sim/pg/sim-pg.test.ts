@@ -103,6 +103,33 @@ test('synchronous_commit = off: a commit that was seen is gone, and its id and p
   expect(seen.at(-1)?.xid).toBe(gone?.xid);
 });
 
+test('what a lost commit deleted is there again, even if it had been pruned', async () => {
+  const server = simServer({ timings: { walWriterUs: 60_000_000 } });
+  const { pg, kernel } = server;
+  await play(server, async () => {
+    const client = await pg.client({ scheduler: kernel });
+    await client.execute(insert('1'));
+    for (let round = 0; round < 10; round++) {
+      await client.execute({
+        kind: 'update',
+        table: 'public.item',
+        key: { id: '1' },
+        add: { n: '1' },
+      });
+    }
+    await client.execute({ kind: 'setSynchronousCommit', on: false });
+    for (let round = 0; round < 10; round++) {
+      await client.execute({ kind: 'delete', table: 'public.item', key: { id: '1' } });
+      await client.execute(insert('1'));
+    }
+    expect(items(pg)).toEqual(['1 v1 0']);
+    pg.powerLoss();
+    pg.start(100_000);
+    expect(items(pg)).toEqual(['1 v1 10']);
+    await second(server);
+  });
+});
+
 test('a promoted standby without the tail: new timeline, no slot, old positions taken again', async () => {
   const server = simServer();
   const { pg, kernel } = server;

@@ -56,8 +56,10 @@ export async function play<Result>(
   };
   kernel.after(0, () => void playing());
   const deadline = kernel.nowUs() + HORIZON_US;
-  while (outcome === null && kernel.nowUs() < deadline)
-    await kernel.run(kernel.nowUs() + 1_000_000);
+  while (outcome === null && kernel.nowUs() < deadline) {
+    const { findings } = await kernel.run(kernel.nowUs() + 1_000_000);
+    if (findings.length > 0) throw new Error(JSON.stringify(findings));
+  }
   const ended = outcome as { readonly value: Result } | { readonly error: unknown } | null;
   if (ended === null) throw new Error('the script waits for ever');
   if ('error' in ended) throw ended.error;
