@@ -4,6 +4,7 @@ export interface RegionPorts {
   readonly postgres: number;
   readonly nats: number;
   readonly admin: number;
+  readonly gateway: number;
 }
 
 /** Every port that a local cluster listens on. */
@@ -19,7 +20,12 @@ export interface ChosenPorts {
   readonly moved: readonly string[];
 }
 
-const KINDS = { postgres: 'PostgreSQL', nats: 'nats-server', admin: 'admin page' } as const;
+const KINDS = {
+  postgres: 'PostgreSQL',
+  nats: 'nats-server',
+  admin: 'admin page',
+  gateway: 'gateway',
+} as const;
 
 /** Every ordered pair of different regions. */
 export function directedPairs(
@@ -52,6 +58,7 @@ export async function chooseClusterPorts(
       postgres: await choose(`${KINDS.postgres} of ${region}`, before?.postgres),
       nats: await choose(`${KINDS.nats} of ${region}`, before?.nats),
       admin: await choose(`${KINDS.admin} of ${region}`, before?.admin),
+      gateway: await choose(`${KINDS.gateway} of ${region}`, before?.gateway),
     };
   }
   const links: Record<string, number> = {};

@@ -24,7 +24,7 @@ export interface LocalClusterOptions {
   readonly postgresBinDir?: string;
   /** Free ports are chosen without it. */
   readonly ports?: ClusterPorts;
-  /** `replication`, `log`, `tables` and `columns` of the configuration file. */
+  /** `replication`, `log`, `gateway`, `tables` and `columns` of the configuration file. */
   readonly config?: Readonly<Record<string, unknown>>;
 }
 
@@ -155,7 +155,7 @@ function portsOf(ports: ClusterPorts, name: string): RegionPorts {
 function configText(options: LocalClusterOptions, ports: ClusterPorts): string {
   const regions = Object.fromEntries(
     options.regions.map((name) => {
-      const { postgres, nats, admin } = portsOf(ports, name);
+      const { postgres, nats, admin, gateway } = portsOf(ports, name);
       const peers = options.regions
         .filter((peer) => peer !== name)
         .map((peer) => [peer, `nats://127.0.0.1:${ports.links[linkKey(name, peer)] ?? 0}`]);
@@ -165,6 +165,7 @@ function configText(options: LocalClusterOptions, ports: ClusterPorts): string {
           database: `postgres://postgres@127.0.0.1:${postgres}/${DATABASE}`,
           nats: `nats://127.0.0.1:${nats}`,
           admin: `127.0.0.1:${admin}`,
+          gateway: `127.0.0.1:${gateway}`,
           peers: Object.fromEntries(peers),
         },
       ];

@@ -25,25 +25,35 @@ export interface RegionReport {
   readonly database: string;
   readonly nats: string;
   readonly admin: string;
+  /** The gateway's GraphQL endpoint. */
+  readonly gateway: string;
   readonly log: string;
   readonly pids: {
     readonly postgres: number;
     readonly nats: number;
     readonly replicator: number;
+    readonly gateway: number;
   };
 }
 
 export function reportOf(up: Up, dataDir: string): UpReport {
-  const { cluster, control, prepared, replicators } = up;
+  const { cluster, control, prepared, replicators, gateways } = up;
   const regions = replicators.flatMap((replicator) => {
     const region = cluster.regions.get(replicator.region);
-    if (region === undefined) return [];
+    const gateway = gateways.find((one) => one.region === replicator.region);
+    if (region === undefined || gateway === undefined) return [];
     const report: RegionReport = {
       database: region.postgres.url(DATABASE),
       nats: region.nats.url,
       admin: replicator.adminUrl,
+      gateway: gateway.url,
       log: replicator.logPath,
-      pids: { postgres: region.postgres.pid, nats: region.nats.pid, replicator: replicator.pid },
+      pids: {
+        postgres: region.postgres.pid,
+        nats: region.nats.pid,
+        replicator: replicator.pid,
+        gateway: gateway.pid,
+      },
     };
     return [[replicator.region, report] as const];
   });
@@ -67,9 +77,10 @@ export function reportOf(up: Up, dataDir: string): UpReport {
 export function describeUp(report: UpReport): string {
   const names = Object.keys(report.regions);
   const [one = 'eu', other = 'us'] = names;
-  const urls = Object.entries(report.regions).flatMap(([name, { database, admin }]) => [
+  const urls = Object.entries(report.regions).flatMap(([name, { database, admin, gateway }]) => [
     `  ${name.padEnd(8)} ${database}`,
     `  ${''.padEnd(8)} ${admin}/status`,
+    `  ${''.padEnd(8)} ${gateway}`,
   ]);
   const rows = report.copied.map(
     (table) =>
@@ -84,7 +95,7 @@ export function describeUp(report: UpReport): string {
     ...rows,
     ...out,
     `Configuration  ${report.config}`,
-    `Logs           ${report.dataDir}/<region>/replicator.log`,
+    `Logs           ${report.dataDir}/<region>/replicator.log, gateway.log`,
     `Look           everywrite status --config ${report.config}`,
     ...(names.length > 1
       ? [`Try            everywrite link cut ${one} ${other}   (also: heal, delay, show)`]

@@ -17,10 +17,17 @@ import type { PreparedCluster } from './prepare-cluster.ts';
 import type { SqlScript } from './load-script.ts';
 import { startReplicatorProcess } from './replicator-process.ts';
 import type { ReplicatorProcess } from './replicator-process.ts';
+import { GatewayProcess } from './gateway-process.ts';
 import { announceCluster } from './running-clusters.ts';
 import { startWatchdog } from './supervise.ts';
 
 const CLUSTER = 'local';
+/** On this machine everybody is the owner, who may look around. */
+const LOCAL_GATEWAY = {
+  introspection: true,
+  graphiql: true,
+  auth: { anonymousRole: 'postgres' },
+} as const;
 /** How long a restart that is under way may hold up the end. */
 const KEEPERS_MS = 2_000;
 
@@ -42,7 +49,8 @@ export interface Up {
   readonly control: ControlServer;
   readonly prepared: PreparedCluster;
   readonly replicators: readonly ReplicatorProcess[];
-  /** Replicators first; never rejects. */
+  readonly gateways: readonly GatewayProcess[];
+  /** Gateways and replicators first; never rejects. */
   stop(): Promise<void>;
 }
 
@@ -82,11 +90,14 @@ async function startAll(options: UpOptions, closers: Closer[]): Promise<Omit<Up,
   progress('Starting the replicators …');
   const replicators = await startReplicators(options, cluster, closers);
   signal.throwIfAborted();
+  progress('Starting the gateways …');
+  const gateways = await startGateways(options, cluster, closers);
+  signal.throwIfAborted();
   const control = await startControlServer(cluster);
   closers.push({ what: 'closing the control server', close: () => control.close() });
   await announce(options, { cluster, control }, closers);
-  closers.push(startKeepers(options, cluster, replicators));
-  return { cluster, control, prepared, replicators };
+  closers.push(startKeepers(options, cluster, { replicators, gateways }));
+  return { cluster, control, prepared, replicators, gateways };
 }
 
 function clusterOptions(dataDir: string, file: ClusterFile): LocalClusterOptions {
@@ -97,8 +108,45 @@ function clusterOptions(dataDir: string, file: ClusterFile): LocalClusterOptions
     ports: file.ports,
     delayMs: (from, to) => file.delaysMs[linkKey(from, to)] ?? 0,
     postgresSettings: file.postgresSettings,
-    config: Object.keys(file.columns).length === 0 ? {} : { columns: file.columns },
+    config: {
+      ...(Object.keys(file.columns).length === 0 ? {} : { columns: file.columns }),
+      gateway: LOCAL_GATEWAY,
+    },
   };
+}
+
+async function startGateways(
+  options: UpOptions,
+  cluster: LocalCluster,
+  closers: Closer[],
+): Promise<readonly GatewayProcess[]> {
+  const gateways: GatewayProcess[] = [];
+  closers.push({
+    what: 'stopping the gateways',
+    close: () => Promise.all(gateways.map((gateway) => gateway.stop())),
+  });
+  for (const region of cluster.regions.keys()) {
+    gateways.push(
+      await GatewayProcess.start({
+        configPath: cluster.configPath,
+        region,
+        logPath: join(options.dataDir, region, 'gateway.log'),
+      }),
+    );
+  }
+  await untilReadyOrAborted(gateways, options.signal);
+  return gateways;
+}
+
+async function untilReadyOrAborted(
+  processes: readonly { untilReady(): Promise<void> }[],
+  signal: AbortSignal,
+): Promise<void> {
+  const aborted = new Promise<void>((resolve) => {
+    signal.addEventListener('abort', () => resolve(), { once: true });
+  });
+  const ready = Promise.all(processes.map((one) => one.untilReady()));
+  await Promise.race([ready, aborted]);
 }
 
 async function startReplicators(
@@ -121,11 +169,7 @@ async function startReplicators(
       }),
     );
   }
-  const aborted = new Promise<void>((resolve) => {
-    options.signal.addEventListener('abort', () => resolve(), { once: true });
-  });
-  const ready = Promise.all(replicators.map((replicator) => replicator.untilReady()));
-  await Promise.race([ready, aborted]);
+  await untilReadyOrAborted(replicators, options.signal);
   return replicators;
 }
 
@@ -152,7 +196,7 @@ async function announce(
 function startKeepers(
   options: UpOptions,
   cluster: LocalCluster,
-  replicators: readonly ReplicatorProcess[],
+  { replicators, gateways }: Pick<Up, 'replicators' | 'gateways'>,
 ): Closer {
   const stop = new AbortController();
   const keep = (name: string, server: Restartable): Promise<void> =>
@@ -163,6 +207,7 @@ function startKeepers(
       keep(`nats-server of ${name}`, nats),
     ]),
     ...replicators.map((replicator) => keep(`replicator of ${replicator.region}`, replicator)),
+    ...gateways.map((gateway) => keep(`gateway of ${gateway.region}`, gateway)),
   ];
   return {
     what: 'ending the supervision',

@@ -17,7 +17,7 @@ export const up: Command = {
 
 Usage: everywrite up [--regions eu,us,ap] [--schema FILE.sql] [--data DIR] [options]
 
-Starts a PostgreSQL, a nats-server and a replicator for every region, with a network between the
+Starts a PostgreSQL, a nats-server, a replicator and a GraphQL gateway for every region, with a network between the
 regions that can be slowed down and cut (see "everywrite link"), and prints how to reach them. Runs
 until Ctrl-C; then everything it started ends with it, and its data is removed. A server or a
 replicator that dies meanwhile is started again.
@@ -41,7 +41,7 @@ Options:
   --pg-setting NAME=VAL  a setting of every PostgreSQL: shared_buffers=256MB; may be repeated
   --log-level LEVEL      of the replicators: debug, info, warn or error
   --json                 print exactly one line, a JSON object, once all regions replicate:
-                         {pid, dataDir, config, control, regions: {NAME: {database, nats, admin, log,
+                         {pid, dataDir, config, control, regions: {NAME: {database, nats, admin, gateway, log,
                          pids}}, tables, leftOut, copied, notes, …}
 
 Exits with 0 when it is stopped by Ctrl-C or SIGTERM, and with 130 when that was before it was ready.

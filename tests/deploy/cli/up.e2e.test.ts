@@ -63,6 +63,12 @@ test('a whole cluster: the same rows everywhere, writes travel, links break and 
   await ask(eu, "INSERT INTO item (id, name, stock) VALUES (10, 'from eu', 1)");
   expect(await comesTrue(async () => (await nameIn(running, 'us', 10)) === 'from eu')).toBe(true);
 
+  const { gateway } = must(report.regions['us'], 'us');
+  const url = `${gateway}?query=${encodeURIComponent('{ item(id: 10) { name stock } }')}`;
+  expect(await (await fetch(url)).json()).toEqual({
+    data: { item: { name: 'from eu', stock: 1 } },
+  });
+
   expect((await everywrite(home(), ['link', 'cut', 'eu', 'us'])).code).toBe(0);
   await ask(eu, "UPDATE item SET name = 'cut', stock = stock + 1 WHERE id = 10");
   await ask(us, 'UPDATE item SET stock = stock + 5 WHERE id = 10');
