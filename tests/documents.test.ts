@@ -67,6 +67,21 @@ test('exit codes in the README are those of the command', () => {
   }
 });
 
+test('every case that the README compares is backed by a test that exists', () => {
+  const [, section = ''] = /### Case by case([^]*?)\n## /.exec(README) ?? [];
+  const rows = [...section.matchAll(/^\|.*\| (\d+) \|$/gm)].map(([, number]) => number);
+  const behind = [...section.matchAll(/^(\d+)\. `([^`]+)`: (.+)$/gm)];
+  expect(rows.length).toBeGreaterThan(15);
+  expect(behind.map(([, number]) => number)).toEqual(rows);
+  for (const [, number, path = '', title = ''] of behind) {
+    const titles = [...read(path).matchAll(/(?:^|[\s[(])(['`])(.+?)\1,/gm)].map(
+      ([, , text]) => text,
+    );
+    const found = titles.some((text) => text?.includes(title) === true);
+    expect(found, `${number}: "${title}" in ${path}`).toBe(true);
+  }
+});
+
 test('links lead somewhere', () => {
   const files = ['README.md', 'ARCHITECTURE.md', 'CHANGELOG.md'].concat(
     'deploy/OPERATIONS.md',
