@@ -20,7 +20,7 @@ export class Connection {
   #server: ServerEnd | null = null;
   #clientGone = false;
   #serverGone = false;
-  #broken: EverywriteError | null = null;
+  #brokenBy: string | null = null;
   readonly #listeners = new Set<(error: EverywriteError) => void>();
 
   constructor(wire: Wire, client: Scheduler, forget: (connection: Connection) => void) {
@@ -31,7 +31,7 @@ export class Connection {
 
   /** Why it cannot be used any more. */
   get broken(): EverywriteError | null {
-    return this.#broken;
+    return this.#brokenBy === null ? null : unreachableBy(this.#brokenBy);
   }
 
   accepted(server: ServerEnd): void {
@@ -47,16 +47,14 @@ export class Connection {
 
   toClient(run: () => void): void {
     this.#wire.toClient(() => {
-      if (this.#clientGone) return;
-      this.#client.after(0, () => {
-        if (this.#broken === null) run();
-      });
+      if (this.#brokenBy === null) run();
     });
   }
 
   /** Rejects with what breaks the connection, if it breaks before `ask` has answered. */
   async answer<Result>(ask: (answered: (result: Result) => void) => void): Promise<Result> {
-    if (this.#broken !== null) throw this.#broken;
+    const { broken } = this;
+    if (broken !== null) throw broken;
     return new Promise<Result>((resolve, reject) => {
       const fail = (error: EverywriteError): void => reject(error);
       this.#listeners.add(fail);
@@ -83,7 +81,7 @@ export class Connection {
   closeFromServer(why: string): void {
     this.#serverGone = true;
     this.#forget(this);
-    this.#wire.toClient(() => this.#client.after(0, () => this.#break(why)));
+    this.#wire.toClient(() => this.#break(why));
   }
 
   /** The line breaks for both. */
@@ -111,11 +109,17 @@ export class Connection {
   }
 
   #break(why: string): void {
-    if (this.#broken !== null) return;
-    const message = `The connection to PostgreSQL broke: ${why}.`;
-    this.#broken = new EverywriteError({ ...UNREACHABLE, message });
+    if (this.#brokenBy !== null) return;
+    this.#brokenBy = why;
+    if (this.#listeners.size === 0) return;
+    const error = unreachableBy(why);
     const listeners = [...this.#listeners];
     this.#listeners.clear();
-    for (const listener of listeners) listener(this.#broken);
+    for (const listener of listeners) listener(error);
   }
+}
+
+function unreachableBy(why: string): EverywriteError {
+  const message = `The connection to PostgreSQL broke: ${why}.`;
+  return new EverywriteError({ ...UNREACHABLE, message });
 }

@@ -62,8 +62,9 @@ export function conflictingHolders(
   mode: RowLockMode,
   own: Xact,
 ): readonly Xact[] {
-  const holders: Xact[] = [];
   const { xmax, lockers } = version;
+  if (xmax === null && lockers === null) return NOBODY;
+  const holders: Xact[] = [];
   if (xmax !== null && xmax.top !== own.top && isRunning(xmax)) {
     if (rowLocksConflict(version.xmaxMode, mode)) holders.push(xmax);
   }
@@ -76,6 +77,8 @@ export function conflictingHolders(
   }
   return holders;
 }
+
+const NOBODY: readonly Xact[] = [];
 
 export function holdsLock(version: RowVersion, own: Xact): boolean {
   return version.lockers?.some(({ xact }) => xact.top === own.top && isRunning(xact)) ?? false;

@@ -343,7 +343,7 @@ export class SimPg {
 
   #newConnection({ scheduler, wire }: ClientSide): Connection {
     const { pace } = this.core;
-    const way = wire?.() ?? new LocalWire(this.#options.scheduler, () => pace.hop());
+    const way = wire?.() ?? new LocalWire(this.#options.scheduler, scheduler, () => pace.hop());
     const connection = new Connection(way, scheduler, (gone) => this.#connections.delete(gone));
     this.#connections.add(connection);
     return connection;

@@ -138,7 +138,9 @@ function* runAll(
 ): Step<readonly Answer[]> {
   const answers: Answer[] = [];
   for (const statement of statements) {
-    yield { kind: 'delay', us: backend.core.pace.statement(rowsOf(statement)) };
+    if (!isBookkeeping(statement)) {
+      yield { kind: 'delay', us: backend.core.pace.statement(rowsOf(statement)) };
+    }
     try {
       answers.push(yield* runStatement(backend, statement, origin));
     } catch (error) {
@@ -147,6 +149,13 @@ function* runAll(
     }
   }
   return answers;
+}
+
+/** Touches nothing that others could see: it is over with the next statement. */
+function isBookkeeping({ kind }: Statement): boolean {
+  return (
+    kind === 'begin' || kind === 'savepoint' || kind === 'enterOrigin' || kind === 'leaveOrigin'
+  );
 }
 
 /** What the adapter says of a table that is not there, before it sends anything. */

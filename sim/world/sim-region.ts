@@ -63,7 +63,7 @@ export class SimRegion {
     const random = kernel.streams.stream(`repl/${name}`);
     const wire = () => {
       const request = new Wire(network.path(name, `${name}.pg`), kernel);
-      const reply = new Wire(network.path(`${name}.pg`, name), kernel);
+      const reply = new Wire(network.path(`${name}.pg`, name), process);
       return {
         toServer: (run: () => void) => request.send(FLIGHT_BYTES, run),
         toClient: (run: () => void) => reply.send(FLIGHT_BYTES, run),
