@@ -5,11 +5,21 @@ import { epochOf, regionOf } from '#core/region.ts';
 import type { ReplicaId } from '#core/region.ts';
 import type { PgText, Relation } from '#core/relation.ts';
 import type { RowKey } from '#core/row-key.ts';
-import type { Cell, DeleteOp, InsertOp, RowOp, TransactionHeader } from '#core/transaction.ts';
+import type {
+  Cell,
+  DeleteOp,
+  InsertOp,
+  RowOp,
+  SequenceEdit,
+  TransactionHeader,
+} from '#core/transaction.ts';
 import { formatVector, parseVector } from '#core/version-vector.ts';
 import { ColumnState } from '#conflict/column-state.ts';
 import type { Assignment, DeltaList } from '#conflict/column-state.ts';
-import type { DeltaCell } from '#conflict/delta-family.ts';
+import { ColumnParts } from '#conflict/column-parts.ts';
+import type { PartWrite } from '#conflict/column-parts.ts';
+import { columnType } from '#conflict/column-types.ts';
+import { editList, editsOf } from '#conflict/edit-list.ts';
 import type { Claim } from '#conflict/existence.ts';
 import { Frontier } from '#conflict/frontier.ts';
 import type { Pair, Write } from '#conflict/frontier.ts';
@@ -45,7 +55,16 @@ export function encodeState(state: KeyState, numbers: RelationNumbers): EncodedS
     column.name,
     column.assignments.writes.map((a) => [at(a.by), a.value, a.folded, a.fromInsert]),
     pairs(column.assignments),
-    deltasOf(column.deltas).map(({ by, cell }) => [at(by), cell.kind, cell.amount]),
+    deltasOf(column.deltas).map(({ by, cell }) => [at(by), cell]),
+    [column.type.text, at(column.typed.by)],
+    [...column.parts.registers].map(([path, parts]) => [
+      path,
+      parts.writes.map(({ by, value }) => [at(by), value]),
+      pairs(parts),
+    ]),
+    [...column.parts.edits.values()].map((list) =>
+      editsOf(list).map(({ by, edit }) => [at(by), edit]),
+    ),
   ]);
   const insert = state.insert === null ? null : [at(state.insert.by), op(state.insert.op)];
   const { deletion } = state;
@@ -69,21 +88,7 @@ export function decodeState(encoded: EncodedState, numbers: RelationNumbers): Ke
   });
   return new KeyState({
     claims: new Frontier((claims as readonly Fields[]).map(claim), pairs(claimPairs)),
-    columns: (columns as readonly Fields[]).map(([name, assignments, open, deltas]) => {
-      const writes = (assignments as readonly Fields[]).map(
-        ([by, value, folded, fromInsert]): Assignment => ({
-          by: at(by),
-          value: value as PgText,
-          folded: folded as PgText,
-          fromInsert: fromInsert === true,
-        }),
-      );
-      const list = (deltas as readonly Fields[]).reduceRight<DeltaList | null>(
-        (rest, [by, , amount]) => ({ by: at(by), cell: addCell(amount), rest }),
-        null,
-      );
-      return new ColumnState(String(name), new Frontier(writes, pairs(open)), list);
-    }),
+    columns: (columns as readonly Fields[]).map((fields) => decodeColumn(fields, at, pairs)),
     insert:
       insert === null || insert === undefined
         ? null
@@ -97,14 +102,50 @@ export function decodeState(encoded: EncodedState, numbers: RelationNumbers): Ke
   });
 }
 
+function decodeColumn(
+  [name, assignments, open, deltas, typed, registers, edits]: Fields,
+  at: (index: unknown) => TransactionHeader,
+  pairs: (rows: unknown) => readonly Pair[],
+): ColumnState {
+  const writes = (assignments as readonly Fields[]).map(
+    ([by, value, folded, fromInsert]): Assignment => ({
+      by: at(by),
+      value: value as PgText,
+      folded: folded as PgText,
+      fromInsert: fromInsert === true,
+    }),
+  );
+  const list = (deltas as readonly Fields[]).reduceRight<DeltaList | null>(
+    (rest, [by, cell]) => ({ by: at(by), cell: cell as DeltaList['cell'], rest }),
+    null,
+  );
+  const [text, typedBy] = typed as Fields;
+  const parts = (registers as readonly Fields[]).map(([path, values, rivals]) => {
+    const known = (values as readonly Fields[]).map(([by, value]): PartWrite => ({
+      by: at(by),
+      value: value as string | null,
+    }));
+    return [String(path), new Frontier(known, pairs(rivals))] as const;
+  });
+  const sequences = (edits as readonly (readonly Fields[])[]).flatMap((rows) => {
+    const made = rows.map(([by, edit]) => ({ by: at(by), edit: edit as SequenceEdit }));
+    const sequence = editList(made);
+    return sequence === null ? [] : [[sequence.edit[0], sequence] as const];
+  });
+  const none = parts.length === 0 && sequences.length === 0;
+  return new ColumnState(
+    String(name),
+    { type: columnType(String(text)), by: at(typedBy) },
+    new Frontier(writes, pairs(open)),
+    list,
+    none ? ColumnParts.NONE : new ColumnParts(new Map(parts), new Map(sequences)),
+  );
+}
+
 function deltasOf(list: DeltaList | null): readonly DeltaList[] {
   const deltas: DeltaList[] = [];
   for (let at = list; at !== null; at = at.rest) deltas.push(at);
   return deltas;
-}
-
-function addCell(amount: unknown): DeltaCell {
-  return { kind: 'add', amount: String(amount) };
 }
 
 function encodeHeader(by: TransactionHeader): Fields {

@@ -4,7 +4,9 @@ import type { DeleteOp, InsertOp, RowOp, TransactionHeader, UpdateOp } from '#co
 import { ColumnState } from '#conflict/column-state.ts';
 import type { Assignment } from '#conflict/column-state.ts';
 import type { ConflictSink } from '#conflict/conflict-sink.ts';
-import { isDelta } from '#conflict/delta-family.ts';
+import { isDelta, NO_BASE } from '#conflict/column-type.ts';
+import type { Base } from '#conflict/column-type.ts';
+import { columnTypeAt } from '#conflict/column-types.ts';
 import { claimOf, claimRivalry, decideExistence, mayRevive } from '#conflict/existence.ts';
 import type { Claim } from '#conflict/existence.ts';
 import { Frontier } from '#conflict/frontier.ts';
@@ -102,32 +104,28 @@ export class KeyState {
     return this.columns.find((column) => column.name === name);
   }
 
-  /**
-   * A column's value, `stored` being what the table holds for a reader of everything folded here
-   * except the deltas that `seenBy` had not seen (null: none of them).
-   */
-  project(name: string, stored: PgText, seenBy: TransactionHeader | null): PgText {
+  /** A column's value, given what the table holds of it. */
+  project(name: string, base: Base): PgText {
     const column = this.column(name);
-    if (column !== undefined && column.winner() !== undefined)
-      return column.project(stored, seenBy);
-    if (this.insert !== null) {
-      const at = this.insert.op.relation.columns.findIndex((c) => c.name === name);
-      const inserted = at < 0 ? null : (this.insert.op.values[at] ?? null);
-      return column === undefined ? inserted : column.project(inserted, this.insert.by);
-    }
-    return column === undefined ? stored : column.project(stored, seenBy);
+    if (column !== undefined && column.winner() !== undefined) return column.project(base);
+    if (this.insert === null) return column === undefined ? base.value : column.project(base);
+    const at = this.insert.op.relation.columns.findIndex((c) => c.name === name);
+    const inserted = at < 0 ? null : (this.insert.op.values[at] ?? null);
+    if (column === undefined) return inserted;
+    const { by } = this.insert;
+    return column.project({ value: inserted, has: (other) => happenedBefore(other, by) });
   }
 
   /** The whole row, from operations alone; null when no insert or delete carries an image. */
   image(columns: readonly string[]): readonly PgText[] | null {
     const { deletion } = this;
     if (deletion !== null) return columns.map((name) => this.#revived(name, deletion));
-    if (this.insert !== null) return columns.map((name) => this.project(name, null, null));
+    if (this.insert !== null) return columns.map((name) => this.project(name, NO_BASE));
     // Column states alone are a whole row while an insert is unstable: later some are forgotten. A
     // column that only this region has is in none of them.
     const every = columns.every((name) => this.column(name)?.winner() !== undefined);
     return every || this.births.length > 0
-      ? columns.map((name) => this.project(name, null, null))
+      ? columns.map((name) => this.project(name, NO_BASE))
       : null;
   }
 
@@ -175,12 +173,12 @@ export class KeyState {
   /** A column of a row that was deleted: what the deleter saw, unless something it did not see decides. */
   #revived(name: string, { by, op }: Death): PgText {
     const column = this.column(name);
-    const decided = column?.winner()?.by ?? (this.#isInserted(name) ? this.insert?.by : undefined);
-    if (decided !== undefined && !happenedBefore(decided, by))
-      return this.project(name, null, null);
+    const inserted = this.#isInserted(name) ? this.insert?.by : undefined;
+    if (column?.winner() === undefined && inserted !== undefined && !happenedBefore(inserted, by))
+      return this.project(name, NO_BASE);
     const at = op.relation.columns.findIndex((known) => known.name === name);
     const value = at < 0 ? null : (op.values[at] ?? null);
-    return column === undefined ? value : column.withUnseen(value, by);
+    return column === undefined ? value : column.revived(value, by);
   }
 
   #isInserted(name: string): boolean {
@@ -196,8 +194,9 @@ export class KeyState {
     if (alone) return new KeyState({ ...parts, deletion, insert: birth });
     const columns = op.relation.columns.map((column, at) => {
       const value = op.values[at] ?? null;
-      const state = this.#expanded(column.name);
-      return state.assign({ by, value, folded: value, fromInsert: true }, sink);
+      const type = columnTypeAt(op.relation, at);
+      const state = this.#expanded(column.name) ?? ColumnState.blank(column.name, { type, by });
+      return state.assign({ by, value, folded: value, fromInsert: true }, type, sink);
     });
     const names = new Set(op.relation.columns.map((column) => column.name));
     const others = this.columns.filter((column) => !names.has(column.name));
@@ -210,26 +209,26 @@ export class KeyState {
       const name = op.relation.columns[position]?.name ?? '';
       const cell = op.cells[at] ?? null;
       const known = columns.findIndex((column) => column.name === name);
-      const state = columns[known] ?? this.#expanded(name);
+      const type = columnTypeAt(op.relation, position);
+      const state = columns[known] ?? this.#expanded(name) ?? ColumnState.blank(name, { type, by });
       const next = isDelta(cell)
-        ? state.add(by, cell)
-        : state.assign({ by, value: cell, folded: cell, fromInsert: false }, sink);
+        ? state.add(by, cell, type, sink)
+        : state.assign({ by, value: cell, folded: cell, fromInsert: false }, type, sink);
       if (known < 0) columns.push(next);
       else columns[known] = next;
     });
     return new KeyState({ ...parts, columns });
   }
 
-  /** The column's state with the insert's value in it, if the insert is all that is known. */
-  #expanded(name: string): ColumnState {
+  /** The column's state, with the insert's value in it if the insert is all that is known. */
+  #expanded(name: string): ColumnState | undefined {
     const known = this.column(name);
-    if (known !== undefined) return known;
-    if (this.insert === null) return new ColumnState(name, new Frontier<Assignment>([]), null);
+    if (known !== undefined || this.insert === null) return known;
     const { by, op } = this.insert;
     const at = op.relation.columns.findIndex((column) => column.name === name);
     const value = at < 0 ? null : (op.values[at] ?? null);
     const inserted = new Frontier<Assignment>([{ by, value, folded: value, fromInsert: true }]);
-    return new ColumnState(name, inserted, null);
+    return new ColumnState(name, { type: columnTypeAt(op.relation, at), by }, inserted, null);
   }
 }
 

@@ -7,6 +7,8 @@ export interface Column {
   readonly name: string;
   /** pg_type OID in the region where this relation was described; used only for key canonicalisation. */
   readonly typeOid: number;
+  /** How the origin merges it (core/column-type-text.ts); `lww` when left out. */
+  readonly type?: string;
 }
 
 /** A table as one transaction's changes describe it. Names, not OIDs: those differ between regions. */

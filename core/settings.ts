@@ -11,13 +11,11 @@ export interface CaptureSettings {
   readonly clockOffsetUs: number;
 }
 
-export type ColumnTypeName = 'lww' | 'counter';
-
 export interface TableSettings {
   /** Key column names, in key order. */
   readonly key: readonly string[];
-  /** Only columns that are not `lww`. */
-  readonly columns: Readonly<Record<string, ColumnTypeName>>;
+  /** Only columns that are not `lww`: the text of each one's type (core/column-type-text.ts). */
+  readonly columns: Readonly<Record<string, string>>;
   /** Stored generated columns: in the stream (a full old row has them), but nobody wrote them. */
   readonly generated: readonly string[];
 }

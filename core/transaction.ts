@@ -31,8 +31,37 @@ export interface AddCell {
   readonly amount: string;
 }
 
+/** A value to be joined in: the column is at least this, in the order of its type. */
+export interface JoinCell {
+  readonly kind: 'join';
+  readonly value: string;
+}
+
+/** A part of a value, by path, as it now is; null: it is gone. */
+export type PathWrite = readonly [path: string, value: string | null];
+
+/** `deleted` units at `position` gave way to `inserted`: characters of a text, or elements of a list. */
+export type Splice = readonly [
+  position: number,
+  deleted: number,
+  inserted: string | readonly string[],
+];
+
+/** Changes of one sequence, ascending, all in positions of the sequence as it was, `length` units long. */
+export type SequenceEdit = readonly [path: string, length: number, splices: readonly Splice[]];
+
+/** Parts of a value that changed: elements of a set, keys of an object, stretches of a text or list. */
+export interface PatchCell {
+  readonly kind: 'patch';
+  readonly writes: readonly PathWrite[];
+  readonly edits: readonly SequenceEdit[];
+}
+
+/** A change that is not the whole value. */
+export type DeltaCell = AddCell | JoinCell | PatchCell;
+
 /** What one column of an UPDATE meant: an assignment (the text itself) or a typed delta. */
-export type Cell = PgText | AddCell;
+export type Cell = PgText | DeltaCell;
 
 export interface InsertOp {
   readonly kind: 'insert';
@@ -40,6 +69,8 @@ export interface InsertOp {
   readonly key: RowKey;
   /** All columns of `relation`, in order. */
   readonly values: readonly PgText[];
+  /** The origin's own table shows something else than this means: it must be projected there, too. */
+  readonly askew?: boolean;
 }
 
 export interface UpdateOp {
@@ -49,6 +80,8 @@ export interface UpdateOp {
   /** Positions of the columns that changed, ascending, and what each change meant. */
   readonly columns: readonly number[];
   readonly cells: readonly Cell[];
+  /** As for an insert: a maximum that was lowered, a set out of order. */
+  readonly askew?: boolean;
 }
 
 export interface DeleteOp {

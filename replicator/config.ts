@@ -2,7 +2,7 @@ import { readFile } from 'node:fs/promises';
 import { EverywriteError } from '#core/errors.ts';
 import { parseRegionId } from '#core/region.ts';
 import type { RegionId } from '#core/region.ts';
-import type { ColumnTypeName } from '#core/settings.ts';
+import { parseColumnType } from '#core/column-type-text.ts';
 import { crossChecks, sequenceOffset } from '#replicator/config/cross-checks.ts';
 import { readDocument, resolveUrls } from '#replicator/config/document.ts';
 import type { Environment } from '#replicator/config/environment.ts';
@@ -55,7 +55,8 @@ export interface ColumnConfig {
   readonly schema: string;
   readonly table: string;
   readonly column: string;
-  readonly type: ColumnTypeName;
+  /** In its one form: `rank(a<b<c)`. */
+  readonly type: string;
 }
 
 export type ReplicationConfig = {
@@ -137,7 +138,8 @@ function clusterConfig(file: ConfigFile): ClusterConfig {
     tables: { include: file.tables?.include ?? ['*.*'], exclude: file.tables?.exclude ?? [] },
     columns: Object.entries(file.columns ?? {}).map(([name, type]) => {
       const [schema = '', table = '', column = ''] = nameParts(name) ?? [];
-      return { schema, table, column, type };
+      const parsed = parseColumnType(type);
+      return { schema, table, column, type: parsed.kind === 'ok' ? parsed.type.text : type };
     }),
     replication: {
       ...defaultsOf(REPLICATION_BOUNDS),

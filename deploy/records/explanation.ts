@@ -1,4 +1,4 @@
-import { isDelta } from '#conflict/delta-family.ts';
+import { isDelta } from '#conflict/column-type.ts';
 import { describe } from '#conflict/existence.ts';
 import type { PgText } from '#core/relation.ts';
 import {

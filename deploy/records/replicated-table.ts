@@ -2,7 +2,6 @@ import { EverywriteError } from '#core/errors.ts';
 import type { PgText, Relation } from '#core/relation.ts';
 import { keyParts, rowKey } from '#core/row-key.ts';
 import type { RowKey } from '#core/row-key.ts';
-import type { ColumnTypeName } from '#core/settings.ts';
 import { nameParts } from '#replicator/config/object-name.ts';
 import { didYouMean } from '#replicator/config/nearest-name.ts';
 import type { AdminClient } from '#replicator/pg/admin-client.ts';
@@ -18,7 +17,7 @@ export interface ReplicatedTable {
   readonly relation: Relation;
   /** The SQL type of each column, for casts. */
   readonly sqlTypes: readonly string[];
-  readonly columnTypes: Readonly<Record<string, ColumnTypeName>>;
+  readonly columnTypes: Readonly<Record<string, string>>;
 }
 
 /** Every replicated table's id, as the newest settings have it. */

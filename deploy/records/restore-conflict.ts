@@ -1,4 +1,5 @@
-import { applyDelta, isDelta } from '#conflict/delta-family.ts';
+import { isDelta } from '#conflict/column-type.ts';
+import { columnType } from '#conflict/column-types.ts';
 import { EverywriteError } from '#core/errors.ts';
 import type { PgText } from '#core/relation.ts';
 import type { RowKey } from '#core/row-key.ts';
@@ -75,6 +76,8 @@ function wishForColumn(
         `conflict too, restore that one first: everywrite conflicts --table ${table.id}`,
     );
   }
+  const part = column in before ? null : partOf(column, before);
+  if (part !== null) return wishForPart(table, key, part, { winner, loser }, before, forced);
   if (!(column in before)) throw refused(`${table.id} has no column ${column} any more.`);
   const current = before[column] ?? null;
   if (current === loser.value) return null;
@@ -85,6 +88,41 @@ function wishForColumn(
     );
   }
   return updateSql(table, key, { [column]: loser.value });
+}
+
+interface Part {
+  readonly column: string;
+  readonly path: string;
+}
+
+/** `tags/=new`: an element of a set, or a key of an object; null when it begins with no column. */
+function partOf(name: string, row: Row): Part | null {
+  const columns = Object.keys(row).filter((column) => name.startsWith(`${column}/`));
+  const column = columns.toSorted((left, right) => right.length - left.length)[0];
+  return column === undefined ? null : { column, path: name.slice(column.length + 1) };
+}
+
+function wishForPart(
+  table: ReplicatedTable,
+  key: RowKey,
+  { column, path }: Part,
+  { winner, loser }: Pick<ConflictRecord, 'winner' | 'loser'>,
+  before: Row,
+  forced: boolean,
+): string | null {
+  const type = columnType(table.columnTypes[column]);
+  const current = before[column] ?? null;
+  const withPart = (value: PgText): PgText =>
+    type.apply(current, { kind: 'patch', writes: [[path, value]], edits: [] });
+  const wanted = withPart(loser.value);
+  if (wanted === current) return null;
+  if (withPart(winner.value) !== current && !forced) {
+    throw refused(
+      `${path} in ${column} of ${table.id} (${keyText(table, key)}) has been changed since the conflict. ` +
+        `--force restores it all the same.`,
+    );
+  }
+  return updateSql(table, key, { [column]: wanted });
 }
 
 interface Operation {
@@ -128,7 +166,7 @@ function wishForRow(
 
 /** `image` with the cells of an operation in it, in columns that exist here. */
 function merged(
-  { relation }: ReplicatedTable,
+  { relation, columnTypes }: ReplicatedTable,
   image: Row,
   cells: Readonly<Record<string, Cell>>,
 ): Row {
@@ -137,7 +175,7 @@ function merged(
     if (!(name in image) && !(name in cells)) continue;
     const stored = image[name] ?? null;
     const cell = name in cells ? (cells[name] ?? null) : stored;
-    values[name] = isDelta(cell) ? applyDelta(stored, cell) : cell;
+    values[name] = isDelta(cell) ? columnType(columnTypes[name]).apply(stored, cell) : cell;
   }
   return values;
 }

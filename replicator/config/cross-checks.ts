@@ -1,3 +1,4 @@
+import { COLUMN_TYPE_NAMES, parseColumnType } from '#core/column-type-text.ts';
 import { didYouMean } from '#replicator/config/nearest-name.ts';
 import { nameParts } from '#replicator/config/object-name.ts';
 import { pathText } from '#replicator/config/problems.ts';
@@ -23,6 +24,7 @@ export function crossChecks(document: unknown): readonly ConfigProblem[] {
     ),
     ...sequenceOffsets(document, regions),
     ...Object.keys(groupOf(groupOf(document)['columns'])).flatMap(columnName),
+    ...Object.entries(groupOf(groupOf(document)['columns'])).flatMap(columnTypeText),
   ];
 }
 
@@ -77,6 +79,14 @@ function sequenceOffsets(
 function columnName(name: string): readonly ConfigProblem[] {
   if (nameParts(name)?.length === 3) return [];
   const message = 'is not a column; write schema.table.column (in double quotes what holds a dot)';
+  return [{ path: pathText(['columns', name]), message }];
+}
+
+function columnTypeText([name, type]: readonly [string, unknown]): readonly ConfigProblem[] {
+  const parsed = typeof type === 'string' ? parseColumnType(type) : null;
+  // The schema complains about what is no text at all.
+  if (parsed === null || parsed.kind === 'ok') return [];
+  const message = `${parsed.message}.${didYouMean(parsed.word, COLUMN_TYPE_NAMES)}`;
   return [{ path: pathText(['columns', name]), message }];
 }
 

@@ -39,7 +39,6 @@ export const LOG_BOUNDS = {
   maxBytes: { default: 10 * GIB, minimum: 16 * MIB, maximum: 16_384 * GIB },
 } as const satisfies Readonly<Record<string, Bound>>;
 
-export const COLUMN_TYPES = ['lww', 'counter'] as const;
 const ORIGIN_MODES = ['auto', 'marker'] as const;
 
 function bounded(bound: Bound) {
@@ -126,7 +125,7 @@ export const configFileSchema = Schema.Struct({
   ),
   regions: Schema.Record(Schema.String, regionSchema),
   tables: Schema.optionalKey(tablesSchema),
-  columns: Schema.optionalKey(Schema.Record(Schema.String, Schema.Literals(COLUMN_TYPES))),
+  columns: Schema.optionalKey(Schema.Record(Schema.String, Schema.String)),
   replication: Schema.optionalKey(replicationSchema),
   log: Schema.optionalKey(logSchema),
   gateway: Schema.optionalKey(gatewaySchema),

@@ -1,5 +1,5 @@
 import { relationId } from '#core/relation.ts';
-import type { ColumnTypeName, TableSettings } from '#core/settings.ts';
+import type { TableSettings } from '#core/settings.ts';
 import { byCodeUnit } from '#core/version-vector.ts';
 import type { ColumnConfig, TablePatterns } from '#replicator/config.ts';
 import { matchesPattern } from '#replicator/config/object-name.ts';
@@ -139,9 +139,7 @@ function hasOneText(column: UserTable['columns'][number]): boolean {
   return column.deterministic && !composed && !loose.includes(column.baseType);
 }
 
-function sorted(
-  columns: Readonly<Record<string, ColumnTypeName>>,
-): Readonly<Record<string, ColumnTypeName>> {
+function sorted(columns: Readonly<Record<string, string>>): Readonly<Record<string, string>> {
   const entries = Object.entries(columns);
   return Object.fromEntries(entries.toSorted(([left], [right]) => byCodeUnit(left, right)));
 }

@@ -1,5 +1,5 @@
 import { must } from '#core/assert.ts';
-import type { CaptureSettings, ColumnTypeName, TableSettings } from '#core/settings.ts';
+import type { CaptureSettings, TableSettings } from '#core/settings.ts';
 import { Backend } from '#sim/pg/backend.ts';
 import { insertRow } from '#sim/pg/rows.ts';
 import { ownTable } from '#sim/pg/server-core.ts';
@@ -22,7 +22,7 @@ export interface ReplicatedTable {
   /** `schema.name`; the table must have been created. */
   readonly name: string;
   /** Only columns that are not `lww`. */
-  readonly columns?: Readonly<Record<string, ColumnTypeName>>;
+  readonly columns?: Readonly<Record<string, string>>;
 }
 
 const OWN_PUBLISHED = ['everywrite.applied', 'everywrite.settings'];

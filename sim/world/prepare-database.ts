@@ -1,5 +1,4 @@
 import type { RegionId } from '#core/region.ts';
-import type { ColumnTypeName } from '#core/settings.ts';
 import type { SimClock } from '#sim/clock/sim-clock.ts';
 import type { Kernel } from '#sim/kernel/kernel.ts';
 import type { ReplicatedTable } from '#sim/pg/prepare-region.ts';
@@ -53,8 +52,8 @@ export async function prepareDatabase(
 
 function replicated({ name, columns }: TableModel): ReplicatedTable {
   const typed = columns.filter(({ merge }) => merge !== 'lww');
-  const merges = typed.map((column) => [column.name, column.merge as ColumnTypeName]);
-  return { name, columns: Object.fromEntries(merges) as Record<string, ColumnTypeName> };
+  const merges = typed.map((column) => [column.name, column.merge]);
+  return { name, columns: Object.fromEntries(merges) };
 }
 
 function definitionOf({ name, columns, key, unique, foreignKeys }: TableModel): TableDefinition {

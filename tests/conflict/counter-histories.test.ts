@@ -3,6 +3,7 @@ import type { ReplicaId } from '#core/region.ts';
 import type { PgText } from '#core/relation.ts';
 import type { Cell, RowOp, TransactionHeader } from '#core/transaction.ts';
 import { IGNORE_CONFLICTS } from '#conflict/conflict-sink.ts';
+import { onTopOf } from '#conflict/column-type.ts';
 import { KeyState } from '#conflict/key-state.ts';
 import { headerOf, keyOf, REPLICAS, TABLE } from '#tests/conflict/region-histories.ts';
 
@@ -40,7 +41,7 @@ function counted(left: readonly Write[], right: readonly Write[]): PgText {
   ].map((writes) =>
     writes
       .reduce((state, [by, op]) => state.fold(by, op, IGNORE_CONFLICTS), KeyState.EMPTY)
-      .project('n', '5', null),
+      .project('n', onTopOf('5')),
   );
   expect(one).toBe(other);
   return one ?? null;
@@ -80,9 +81,9 @@ test('an assignment contains the increments that it had seen, and no others', ()
     (s, [by, op]) => s.fold(by, op, IGNORE_CONFLICTS),
     KeyState.EMPTY,
   );
-  expect(state.project('n', '5', null)).toBe('9');
+  expect(state.project('n', onTopOf('5'))).toBe('9');
   const later = state.fold(at(B, 2, 20), add(10), IGNORE_CONFLICTS);
-  expect(later.project('n', '5', null)).toBe('19');
+  expect(later.project('n', onTopOf('5'))).toBe('19');
 });
 
 test('of two inserts of one key the later one gives the base; both regions’ increments count', () => {

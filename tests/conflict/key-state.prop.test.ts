@@ -4,6 +4,7 @@ import { compareStamps, formatDot } from '#core/transaction.ts';
 import type { TransactionHeader } from '#core/transaction.ts';
 import type { ConflictSink } from '#conflict/conflict-sink.ts';
 import { decodeState, encodeState } from '#conflict/key-state-codec.ts';
+import { onTopOf } from '#conflict/column-type.ts';
 import { KeyState } from '#conflict/key-state.ts';
 import { causalOrder, draws, play, RELATION } from '#tests/conflict/history.ts';
 import type { HistoryStep } from '#tests/conflict/history.ts';
@@ -97,8 +98,8 @@ test('forgetting what is stable changes neither the row nor later conflicts', ()
           const projected =
             state?.winner() === undefined && short.insert === null
               ? stored
-              : short.project(name, stored, null);
-          expect(projected).toEqual(full.project(name, null, null));
+              : short.project(name, onTopOf(stored));
+          expect(projected).toEqual(full.project(name, onTopOf(null)));
         }
       }
     }),
@@ -120,7 +121,7 @@ function storedAfter(
     op.columns.forEach((position, at) => {
       const cell = op.cells[at];
       if (op.relation.columns[position]?.name !== name) return;
-      if (typeof cell === 'object' && cell !== null)
+      if (typeof cell === 'object' && cell?.kind === 'add')
         value = String(Number(value) + Number(cell.amount));
     });
   }

@@ -1,5 +1,6 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
+import { onTopOf } from '#conflict/column-type.ts';
 import { KeyState } from '#conflict/key-state.ts';
 import { Recorder } from '#tests/conflict/recorder.ts';
 import type { ChangeTransaction } from '#core/transaction.ts';
@@ -55,7 +56,7 @@ test('a row older than all operations is what they make of it', () => {
       expect(state.alive()).toBe(specifiedAlive(ops));
       if (state.alive() === false) return;
       const row = STABLE.get(KEY) ?? [];
-      const projected = COLUMNS.map((name, at) => state.project(name, row[at] ?? null, null));
+      const projected = COLUMNS.map((name, at) => state.project(name, onTopOf(row[at] ?? null)));
       expect(projected).toEqual(
         COLUMNS.map((name, at) => specifiedValue(ops, name, row[at] ?? null)),
       );

@@ -111,7 +111,7 @@ function assignments(ops: readonly SeenOp[], column: string): readonly Assigned[
 
 function amountOf({ op }: SeenOp, column: string): number {
   const cell = cellOf(op, column);
-  return typeof cell === 'object' && cell !== null ? Number(cell.amount) : 0;
+  return typeof cell === 'object' && cell?.kind === 'add' ? Number(cell.amount) : 0;
 }
 
 function cellOf(op: RowOp, column: string) {

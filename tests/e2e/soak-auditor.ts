@@ -1,4 +1,5 @@
 import { IGNORE_CONFLICTS } from '#conflict/conflict-sink.ts';
+import { onTopOf } from '#conflict/column-type.ts';
 import { KeyState } from '#conflict/key-state.ts';
 import type { Hlc } from '#core/hlc.ts';
 import type { RegionId, ReplicaId } from '#core/region.ts';
@@ -248,7 +249,7 @@ function projected(state: KeyState, base: Readonly<Record<string, PgText>> | nul
   for (const { op } of state.claims.writes) {
     if (op.kind === 'delete') for (const { name } of op.relation.columns) names.add(name);
   }
-  const value = (name: string): PgText => state.project(name, base?.[name] ?? null, null);
+  const value = (name: string): PgText => state.project(name, onTopOf(base?.[name] ?? null));
   return Object.fromEntries([...names].map((name) => [name, value(name)]));
 }
 

@@ -86,7 +86,7 @@ tables: { include: [public] }
   expect(message).toContain('regions.US is not a region name');
   expect(message).toContain('regions.US.peers.ue is no other region; allowed are eu.');
   expect(message).toContain(
-    'columns.public.account.balance is "conter"; allowed are lww, counter. Did you mean "counter"?',
+    'columns.public.account.balance is "conter"; allowed are lww, counter, max, min, flag, rank(a<b<c), set, map, text, list, json. Did you mean "counter"?',
   );
   expect(message).toContain('columns.balance is not a column; write schema.table.column');
   expect(message).toContain('replication.lockTimeoutMs is 5000; expected 1 to 900');

@@ -10,6 +10,7 @@ import type { LocalRelation } from '#replicator/engine/apply/local-tables.ts';
 import { lacksColumn } from '#replicator/engine/apply/missing-columns.ts';
 import { fencedAction } from '#replicator/engine/apply/planned-key.ts';
 import type { PlannedKey } from '#replicator/engine/apply/planned-key.ts';
+import { vouchesFor } from '#replicator/engine/apply/known-versions.ts';
 import { rowStatements } from '#replicator/engine/apply/row-statements.ts';
 import type { DecidedRow } from '#replicator/engine/apply/row-statements.ts';
 import { refusedRow, writeRefusable } from '#replicator/engine/apply/refusable-rows.ts';
@@ -51,7 +52,8 @@ export async function applyFenced(
       waiting = lockable.rows;
     }
     const locked = await lockAll(session, waiting);
-    await context.fence.pass(context.fenceTimeoutMs);
+    const unknown = waiting.some((rows, at) => !isKnown(context, rows, locked[at] ?? new Map()));
+    if (unknown) await context.fence.pass(context.fenceTimeoutMs);
     const seen = await lookAgain(session, waiting, locked);
     const next: SlowRows[] = [];
     for (const [at, slowRows] of waiting.entries()) {
@@ -155,6 +157,23 @@ async function lockableTogether(
   const tries: LockTry[] = [];
   for (const key of keys) tries.push(...(await lockableTogether(session, local, [key])));
   return tries;
+}
+
+/**
+ * Every row is there, locked, and of a version that the index holds: rows that came here only because
+ * what they become depends on what the table holds. There is nothing to wait for.
+ */
+function isKnown(
+  { index, versions }: ApplyContext,
+  { keys }: SlowRows,
+  locked: ReadonlyMap<RowKey, LockedRow>,
+): boolean {
+  const guard = versions.guard();
+  return keys.every(({ relation, key }) => {
+    const row = locked.get(key);
+    const captured = index.slot(relationId(relation), key)?.xid ?? null;
+    return row !== undefined && (row.xmin === captured || vouchesFor(guard, row.xmin));
+  });
 }
 
 interface SeenRows {

@@ -61,6 +61,17 @@ export class KnownVersions {
   }
 }
 
+// Below it are the ids of frozen rows, which are older than everything.
+const FIRST_NORMAL_XID = 3;
+
+/** True when a row version with this xmin is one of the known ones: what the guard asks in SQL. */
+export function vouchesFor({ horizonXid, ownXids }: Guard, xmin: number): boolean {
+  if (ownXids.includes(xmin)) return true;
+  if (horizonXid === null) return false;
+  // Modulo 2^32, as PostgreSQL compares them.
+  return xmin < FIRST_NORMAL_XID || ((horizonXid - xmin) | 0) > 0;
+}
+
 /** The 64-bit id of a transaction that was running at, or started soon after, this snapshot. */
 export function widen(xid: number, near: bigint): bigint {
   const candidate = near - (near % XID_SPAN) + BigInt(xid);

@@ -1,3 +1,4 @@
+import { NO_BASE } from '#conflict/column-type.ts';
 import type { PgText, Relation } from '#core/relation.ts';
 import type { LocalRelation } from '#replicator/engine/apply/local-tables.ts';
 import type { PlannedKey } from '#replicator/engine/apply/planned-key.ts';
@@ -17,7 +18,7 @@ export function missingValues(
   const values = new Map<string, PgText>();
   for (const { op } of planned.ops) {
     for (const name of missingIn(op.relation, local)) {
-      values.set(name, planned.state.project(name, null, null));
+      values.set(name, planned.state.project(name, NO_BASE));
     }
   }
   return values;

@@ -1,12 +1,13 @@
 import type { ConflictSink } from '#conflict/conflict-sink.ts';
-import { applyDelta, isDelta } from '#conflict/delta-family.ts';
+import { isDelta, NO_BASE } from '#conflict/column-type.ts';
+import type { ColumnType } from '#conflict/column-type.ts';
 import { keyNames } from '#conflict/key-state.ts';
 import type { KeyState } from '#conflict/key-state.ts';
 import { must } from '#core/assert.ts';
 import { addDecimals } from '#core/decimal.ts';
 import type { PgText, Relation } from '#core/relation.ts';
 import type { RowKey } from '#core/row-key.ts';
-import { sameDot } from '#core/transaction.ts';
+import { formatDot, sameDot } from '#core/transaction.ts';
 import type { KeyedOp, TransactionHeader } from '#core/transaction.ts';
 import { positionsIn } from '#replicator/engine/apply/local-tables.ts';
 import type { LocalRelation } from '#replicator/engine/apply/local-tables.ts';
@@ -109,6 +110,8 @@ export type RowAction =
 
 const NONE: RowAction = { kind: 'none' };
 const DELETE: RowAction = { kind: 'delete' };
+/** On the fast path: what the row becomes depends on what the table holds, so it is locked and read. */
+const NEEDS_STORED: RowAction = { kind: 'incomplete' };
 
 /**
  * The net effect of the batch on a row that the table holds as the index believes. Exact only where
@@ -126,6 +129,7 @@ export function fastAction(planned: PlannedKey, local: LocalRelation): RowAction
   const writes: NonNullable<ColumnWrite>[] = [];
   for (const position of touchedPositions(ops, local)) {
     const decided = decidingWrite(planned, local.columns[position] ?? '');
+    if (decided === 'needsStored') return NEEDS_STORED;
     if (decided === null) continue;
     columns.push(position);
     writes.push(decided);
@@ -150,9 +154,9 @@ function plainAction(op: KeyedOp, local: LocalRelation): RowAction {
     if (position < 0) continue;
     const cell = op.cells[at] ?? null;
     columns.push(position);
-    writes.push(
-      isDelta(cell) ? { kind: 'add', amount: cell.amount } : { kind: 'set', value: cell },
-    );
+    if (!isDelta(cell)) writes.push({ kind: 'set', value: cell });
+    else if (cell.kind === 'add') writes.push({ kind: 'add', amount: cell.amount });
+    else return NEEDS_STORED;
   }
   return columns.length === 0 ? NONE : { kind: 'update', columns, writes };
 }
@@ -199,14 +203,17 @@ function projectStored(
   name: string,
   stored: PgText,
 ): PgText {
-  const decided = state.column(name)?.winner() !== undefined || insertDecides(state, name);
-  if (decided) return state.project(name, stored, null);
-  let value = stored;
-  for (const { op } of ops) {
-    const cell = cellOf(op, name);
-    if (cell !== undefined && isDelta(cell)) value = applyDelta(value, cell);
+  const column = state.column(name);
+  if (column === undefined) return state.project(name, { value: stored, has: () => true });
+  if (isSum(column.type) && column.winner() === undefined && !insertDecides(state, name)) {
+    // A hot counter has thousands of amounts, and the batch a few.
+    return ops.reduce((value, { op }) => {
+      const cell = cellOf(op, name);
+      return cell !== undefined && isDelta(cell) ? column.type.apply(value, cell) : value;
+    }, stored);
   }
-  return value;
+  const dots = new Set(ops.map(({ by }) => formatDot(by)));
+  return state.project(name, { value: stored, has: (by) => !dots.has(formatDot(by)) });
 }
 
 function insertDecides(state: KeyState, name: string): boolean {
@@ -238,19 +245,29 @@ function knows(state: KeyState, name: string): boolean {
   );
 }
 
-function decidingWrite({ state, ops }: PlannedKey, name: string): ColumnWrite {
-  const winner = state.column(name)?.winner();
+function decidingWrite({ state, ops }: PlannedKey, name: string): ColumnWrite | 'needsStored' {
+  const column = state.column(name);
+  const winner = column?.winner();
+  if (column !== undefined && !isSum(column.type)) {
+    if (winner === undefined) return 'needsStored';
+    return { kind: 'set', value: state.project(name, NO_BASE) };
+  }
   const by = winner?.by ?? (insertDecides(state, name) ? state.insert?.by : undefined);
   if (by !== undefined && isOfBatch(ops, by)) {
-    return { kind: 'set', value: state.project(name, null, null) };
+    return { kind: 'set', value: state.project(name, NO_BASE) };
   }
   let amount: string | null = null;
   for (const { op } of ops) {
     const cell = cellOf(op, name);
-    if (cell === undefined || !isDelta(cell)) continue;
+    if (cell === undefined || !isDelta(cell) || cell.kind !== 'add') continue;
     amount = amount === null ? cell.amount : addDecimals(amount, cell.amount);
   }
   return amount === null ? null : { kind: 'add', amount };
+}
+
+/** Types whose value is the winner's or the table's, with amounts added: the server can do that. */
+function isSum({ text }: ColumnType): boolean {
+  return text === 'lww' || text === 'counter';
 }
 
 // From the end: the winner is nearly always the newest operation.

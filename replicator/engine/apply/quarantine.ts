@@ -1,5 +1,6 @@
 import { mutant } from '#core/mutant.ts';
-import { applyDelta, isDelta } from '#conflict/delta-family.ts';
+import { isDelta } from '#conflict/column-type.ts';
+import { columnTypeAt } from '#conflict/column-types.ts';
 import { relationId } from '#core/relation.ts';
 import type { PgText, Relation } from '#core/relation.ts';
 import type { RowKey } from '#core/row-key.ts';
@@ -109,7 +110,8 @@ function written(row: WantedRow, op: KeyedOp): WantedRow {
   op.columns.forEach((position, at) => {
     const name = op.relation.columns[position]?.name ?? '';
     const cell = op.cells[at] ?? null;
-    next.set(name, isDelta(cell) ? applyDelta(next.get(name) ?? null, cell) : cell);
+    const type = columnTypeAt(op.relation, position);
+    next.set(name, isDelta(cell) ? type.apply(next.get(name) ?? null, cell) : cell);
   });
   return next;
 }

@@ -1,3 +1,4 @@
+import { NO_BASE } from '#conflict/column-type.ts';
 import { relationId } from '#core/relation.ts';
 import type { PgText } from '#core/relation.ts';
 import type { LocalRelation } from '#replicator/engine/apply/local-tables.ts';
@@ -139,7 +140,7 @@ function wantedRow(
     case 'update':
       return rowJson(local, updatedRow(local, action, row));
     case 'incomplete': {
-      const known = planned.state.columns.map((c) => [c.name, c.project(null, null)] as const);
+      const known = planned.state.columns.map((c) => [c.name, c.project(NO_BASE)] as const);
       return JSON.stringify(Object.fromEntries(known));
     }
     case 'none':

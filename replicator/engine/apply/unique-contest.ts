@@ -205,7 +205,7 @@ async function rivalPlan(
   const settled = rival.columns.every((name) => {
     const at = local.columns.indexOf(name);
     const stored = rival.values[at] ?? null;
-    return at < 0 || planned.state.project(name, stored, null) === stored;
+    return at < 0 || planned.state.project(name, { value: stored, has: () => true }) === stored;
   });
   return settled ? planned : null;
 }

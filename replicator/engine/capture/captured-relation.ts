@@ -1,8 +1,8 @@
-import { columnType } from '#conflict/delta-family.ts';
-import type { ColumnType } from '#conflict/delta-family.ts';
+import type { ColumnType } from '#conflict/column-type.ts';
+import { columnType } from '#conflict/column-types.ts';
 import { EverywriteError } from '#core/errors.ts';
 import { relationId } from '#core/relation.ts';
-import type { Relation } from '#core/relation.ts';
+import type { Column, Relation } from '#core/relation.ts';
 import type { CaptureSettings } from '#core/settings.ts';
 import type { RelationMessage } from '#replicator/engine/pgoutput/message.ts';
 
@@ -12,6 +12,8 @@ export type CapturedRelation =
       readonly kind: 'user';
       readonly relation: Relation;
       readonly types: readonly ColumnType[];
+      /** Some column is not a plain register. */
+      readonly typed: boolean;
       /** Positions in the stream's tuples that `relation` keeps; null when all. */
       readonly kept: readonly number[] | null;
     }
@@ -42,16 +44,20 @@ export function captureRelation(
   });
   const columns = message.columns
     .filter(({ name }) => !generated.has(name))
-    .map(({ name, typeOid }) => ({ name, typeOid }));
+    .map(({ name, typeOid }): Column => {
+      const type = table.columns[name];
+      return type === undefined ? { name, typeOid } : { name, typeOid, type };
+    });
   const keyColumns = table.key.map((name) => {
     const at = columns.findIndex((column) => column.name === name);
     if (at < 0) throw keyGone(id, name);
     return at;
   });
-  const types = columns.map((column) => columnType(table.columns[column.name]));
+  const types = columns.map(({ type }) => columnType(type));
   const relation = { schema: message.schema, name: message.name, columns, keyColumns };
   const all = kept.length === message.columns.length;
-  return { kind: 'user', relation, types, kept: all ? null : kept };
+  const typed = columns.some(({ type }) => type !== undefined);
+  return { kind: 'user', relation, types, typed, kept: all ? null : kept };
 }
 
 function keyGone(id: string, column: string): EverywriteError {

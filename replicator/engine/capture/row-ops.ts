@@ -16,15 +16,12 @@ import type {
 type UserRelation = Extract<CapturedRelation, { kind: 'user' }>;
 
 export function insertOp(target: UserRelation, message: InsertMessage): InsertOp {
-  const { relation } = target;
-  const values = complete(target, message.values, null);
-  return { kind: 'insert', relation, key: rowKey(relation, values), values };
+  return insertOf(target, complete(target, message.values, null));
 }
 
 export function deleteOp(target: UserRelation, message: DeleteMessage): DeleteOp {
   const { relation } = target;
-  const values = complete(target, fullRow(relation, message.oldValues), null);
-  return { kind: 'delete', relation, key: rowKey(relation, values), values };
+  return deleteOf(target, complete(target, fullRow(relation, message.oldValues), null));
 }
 
 /**
@@ -39,23 +36,48 @@ export function updateOps(target: UserRelation, message: UpdateMessage): readonl
   const key = rowKey(relation, after);
   const oldKey = rowKey(relation, before);
   if (key !== oldKey) {
-    return [
-      { kind: 'delete', relation, key: oldKey, values: before },
-      { kind: 'insert', relation, key, values: after },
-    ];
+    return [deleteOf(target, before), insertOf(target, after)];
   }
   const columns: number[] = [];
   const cells: Cell[] = [];
+  let askew = false;
   for (let at = 0; at < after.length; at++) {
     const was = before[at] ?? null;
     const is = after[at] ?? null;
     if (was === is) continue;
-    const cell = mutant('counter-as-value') ? is : types[at]?.diff(was, is);
-    if (cell === undefined) continue;
+    const type = types[at];
+    const cell = mutant('counter-as-value') ? is : type?.diff(was, is);
+    if (type === undefined || cell === undefined) continue;
+    askew ||= type.askew?.(was, is) === true;
     columns.push(at);
     cells.push(cell);
   }
-  return columns.length === 0 ? [] : [{ kind: 'update', relation, key, columns, cells }];
+  if (columns.length === 0) return [];
+  const op = { kind: 'update', relation, key, columns, cells } as const;
+  return [askew ? { ...op, askew } : op];
+}
+
+function insertOf(target: UserRelation, written: readonly PgText[]): InsertOp {
+  const { relation } = target;
+  const values = normalValues(target, written);
+  const op = { kind: 'insert', relation, key: rowKey(relation, values), values } as const;
+  return values === written ? op : { ...op, askew: true };
+}
+
+function deleteOf(target: UserRelation, written: readonly PgText[]): DeleteOp {
+  const { relation } = target;
+  const values = normalValues(target, written);
+  return { kind: 'delete', relation, key: rowKey(relation, values), values };
+}
+
+/** As every region's table is to hold them; the same array when that is how they are. */
+function normalValues(
+  { types, typed }: UserRelation,
+  values: readonly PgText[],
+): readonly PgText[] {
+  if (!typed) return values;
+  const normal = values.map((value, at) => types[at]?.normal(value) ?? value);
+  return normal.every((value, at) => value === values[at]) ? values : normal;
 }
 
 function complete(

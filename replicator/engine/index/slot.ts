@@ -1,6 +1,6 @@
 import { IGNORE_CONFLICTS } from '#conflict/conflict-sink.ts';
 import type { ConflictSink } from '#conflict/conflict-sink.ts';
-import { isDelta } from '#conflict/delta-family.ts';
+import { isDelta } from '#conflict/column-type.ts';
 import { KeyState } from '#conflict/key-state.ts';
 import type { IsStable } from '#conflict/frontier.ts';
 import type { Relation } from '#core/relation.ts';

@@ -188,5 +188,7 @@ function sameShape(left: Relation, right: Relation): boolean {
   if (left === right) return true;
   if (relationId(left) !== relationId(right)) return false;
   if (left.columns.length !== right.columns.length) return false;
-  return left.columns.every((column, at) => column.name === right.columns[at]?.name);
+  return left.columns.every(
+    ({ name, type }, at) => name === right.columns[at]?.name && type === right.columns[at]?.type,
+  );
 }

@@ -319,7 +319,10 @@ export class UnstableIndex {
     }
   }
 
-  /** Returns whether own and remote operations on this row had not seen each other. */
+  /**
+   * Returns whether the table may show something else: own and remote operations on this row had not
+   * seen each other, or an own one wrote what its column type does not let stand.
+   */
   #foldSlot(
     slot: Slot,
     by: TransactionHeader,
@@ -328,7 +331,8 @@ export class UnstableIndex {
   ): boolean {
     const late = this.#isLate(slot.latest, by);
     slot.fold({ by, op }, sinkOf);
-    return late;
+    const askew = 'askew' in op && op.askew === true && by.replica === this.#own;
+    return late || askew;
   }
 
   #isLate(latest: readonly TransactionHeader[], by: TransactionHeader): boolean {

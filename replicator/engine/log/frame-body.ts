@@ -1,11 +1,18 @@
+import { EverywriteError } from '#core/errors.ts';
 import type { Hlc } from '#core/hlc.ts';
 import type { Lsn } from '#core/lsn.ts';
 import { epochOf, regionOf } from '#core/region.ts';
 import type { ReplicaId } from '#core/region.ts';
-import type { PgText, Relation } from '#core/relation.ts';
+import type { Column, PgText, Relation } from '#core/relation.ts';
 import { rowKey } from '#core/row-key.ts';
 import type { RowKey } from '#core/row-key.ts';
-import type { Cell, ChangeTransaction, RowOp, UniqueVerdict } from '#core/transaction.ts';
+import type {
+  Cell,
+  ChangeTransaction,
+  PatchCell,
+  RowOp,
+  UniqueVerdict,
+} from '#core/transaction.ts';
 import { formatVector, parseVector } from '#core/version-vector.ts';
 import type { VersionVector } from '#core/version-vector.ts';
 
@@ -34,6 +41,7 @@ export function encodeBody(transactions: readonly ChangeTransaction[]): readonly
     relation.columns.map((column) => column.name),
     relation.columns.map((column) => column.typeOid),
     relation.keyColumns,
+    ...typesOf(relation),
   ]);
   return [tables, [...vectors.keys()].map(formatVector), rows];
 }
@@ -65,7 +73,14 @@ export function decodeBody(
   }));
 }
 
-type EncodedRelation = readonly [string, string, string[], number[], number[]];
+type EncodedRelation = readonly [
+  string,
+  string,
+  string[],
+  number[],
+  number[],
+  (readonly [number, string])[]?,
+];
 
 const RELATIONS_MAX = 4096;
 const known = new Map<string, Relation>();
@@ -76,8 +91,13 @@ function relationOf(encoded: EncodedRelation): Relation {
   const id = JSON.stringify(encoded);
   let relation = known.get(id);
   if (relation === undefined) {
-    const [schema, name, names, oids, keyColumns] = encoded;
-    const columns = names.map((column, at) => ({ name: column, typeOid: oids[at] ?? 0 }));
+    const [schema, name, names, oids, keyColumns, typed] = encoded;
+    const types = new Map(typed);
+    const columns = names.map((column, at): Column => {
+      const type = types.get(at);
+      const plain = { name: column, typeOid: oids[at] ?? 0 };
+      return type === undefined ? plain : { ...plain, type };
+    });
     relation = { schema, name, columns, keyColumns };
     if (known.size >= RELATIONS_MAX) known.clear();
     known.set(id, relation);
@@ -88,7 +108,7 @@ function relationOf(encoded: EncodedRelation): Relation {
 function encodeOp(op: RowOp, relation: number): readonly unknown[] {
   switch (op.kind) {
     case 'insert':
-      return [INSERT, relation, op.values];
+      return op.askew === true ? [INSERT, relation, op.values, 1] : [INSERT, relation, op.values];
     case 'delete':
       // Readers that know nothing of verdicts leave the fourth field alone.
       return op.cause === undefined
@@ -96,8 +116,10 @@ function encodeOp(op: RowOp, relation: number): readonly unknown[] {
         : [DELETE, relation, op.values, JSON.stringify(op.cause)];
     case 'truncate':
       return [TRUNCATE, relation];
-    default:
-      return [UPDATE, relation, op.key, op.columns, op.cells.map(encodeCell)];
+    default: {
+      const fields = [UPDATE, relation, op.key, op.columns, op.cells.map(encodeCell)];
+      return op.askew === true ? [...fields, 1] : fields;
+    }
   }
 }
 
@@ -106,20 +128,38 @@ function decodeOp(fields: readonly unknown[], relations: readonly Relation[]): R
   if (fields[0] === UPDATE) {
     const columns = shared(fields[3] as readonly number[]);
     const cells = decodeCells(fields[4] as readonly unknown[]);
-    return { kind: 'update', relation, key: fields[2] as RowKey, columns, cells };
+    const op = { kind: 'update', relation, key: fields[2] as RowKey, columns, cells } as const;
+    return fields[5] === 1 ? { ...op, askew: true } : op;
   }
   if (fields[0] === TRUNCATE) return { kind: 'truncate', relation };
   const values = fields[2] as readonly PgText[];
   const key = rowKey(relation, values);
-  if (fields[0] === INSERT) return { kind: 'insert', relation, key, values };
+  if (fields[0] === INSERT) {
+    const op = { kind: 'insert', relation, key, values } as const;
+    return fields[3] === 1 ? { ...op, askew: true } : op;
+  }
   const cause = fields[3];
   if (typeof cause !== 'string') return { kind: 'delete', relation, key, values };
   return { kind: 'delete', relation, key, values, cause: JSON.parse(cause) as UniqueVerdict };
 }
 
+/** Nothing for a table of registers, so that the common table costs nothing. */
+function typesOf({ columns }: Relation): readonly unknown[] {
+  const typed = columns.flatMap(({ type }, at) => (type === undefined ? [] : [[at, type]]));
+  return typed.length === 0 ? [] : [typed];
+}
+
 // An assignment is the text itself; a delta is an array, so that new kinds need no new version.
 function encodeCell(cell: Cell): unknown {
-  return typeof cell === 'object' && cell !== null ? [cell.kind, cell.amount] : cell;
+  if (typeof cell !== 'object' || cell === null) return cell;
+  switch (cell.kind) {
+    case 'add':
+      return [cell.kind, cell.amount];
+    case 'join':
+      return [cell.kind, cell.value];
+    default:
+      return [cell.kind, cell.writes, cell.edits];
+  }
 }
 
 // Most updates only assign: then the array that came off the wire serves as it is.
@@ -138,8 +178,27 @@ function shared(columns: readonly number[]): readonly number[] {
 }
 
 function decodeCell(cell: unknown): Cell {
-  if (Array.isArray(cell)) return { kind: 'add', amount: String(cell[1]) };
-  return cell as PgText;
+  if (!Array.isArray(cell)) return cell as PgText;
+  const [kind, first, edits] = cell as readonly unknown[];
+  switch (kind) {
+    case 'add':
+      return { kind, amount: String(first) };
+    case 'join':
+      return { kind, value: String(first) };
+    case 'patch':
+      return { kind, writes: first as PatchCell['writes'], edits: edits as PatchCell['edits'] };
+    default:
+      throw unknownCell(String(kind));
+  }
+}
+
+// Read as something else it would be merged into another value than in the regions that know it.
+function unknownCell(kind: string): EverywriteError {
+  return new EverywriteError({
+    code: 'LOG_CORRUPT',
+    recovery: 'operator',
+    message: `The log holds a change of kind "${kind}", which this version does not know; update this region.`,
+  });
 }
 
 function indexOf<T>(known: Map<T, number>, item: T): number {

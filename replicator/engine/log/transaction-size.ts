@@ -1,4 +1,4 @@
-import type { ChangeTransaction, RowOp } from '#core/transaction.ts';
+import type { Cell, ChangeTransaction, RowOp } from '#core/transaction.ts';
 import type { PgText } from '#core/relation.ts';
 
 /**
@@ -8,6 +8,7 @@ import type { PgText } from '#core/relation.ts';
 export const FRAME_BYTES_MAX = 512 * 1024;
 
 const PER_OPERATION_BYTES = 64;
+const PER_CELL_BYTES = 16;
 const PER_TRANSACTION_BYTES = 200;
 // What objects, arrays and boxed numbers add once a transaction is decoded.
 const HEAP_PER_OPERATION_BYTES = 100;
@@ -26,7 +27,7 @@ export function operationBytes(op: RowOp): number {
       return PER_OPERATION_BYTES;
     case 'update': {
       let bytes = PER_OPERATION_BYTES + op.key.length;
-      for (const cell of op.cells) bytes += typeof cell === 'string' ? cell.length : 16;
+      for (const cell of op.cells) bytes += cellBytes(cell);
       return bytes;
     }
     case 'delete': {
@@ -38,6 +39,22 @@ export function operationBytes(op: RowOp): number {
     default:
       return PER_OPERATION_BYTES + textBytes(op.values);
   }
+}
+
+function cellBytes(cell: Cell): number {
+  if (typeof cell === 'string') return cell.length;
+  if (cell?.kind !== 'patch') return PER_CELL_BYTES;
+  let bytes = PER_CELL_BYTES;
+  for (const [path, value] of cell.writes) bytes += path.length + (value?.length ?? 1);
+  for (const [path, , splices] of cell.edits) {
+    bytes += path.length + PER_CELL_BYTES;
+    for (const [, , inserted] of splices) {
+      bytes += PER_CELL_BYTES;
+      if (typeof inserted === 'string') bytes += inserted.length;
+      else for (const element of inserted) bytes += element.length + 1;
+    }
+  }
+  return bytes;
 }
 
 function textBytes(values: readonly PgText[]): number {

@@ -362,7 +362,7 @@ describe.each(versions)('PostgreSQL $version', ({ version, binDir, present }) =>
       expect(message).toContain(
         'columns.public.t.stok names no column of this database. Did you mean "public.t.stock"?',
       );
-      expect(message).toContain('comment on column public.t.stock says "@everywrite conter"');
+      expect(message).toContain('comment on column public.t.stock is "conter"');
       expect(message).toContain('Did you mean "counter"?');
       const [schema] = await database.rows("SELECT to_regnamespace('everywrite') AS name");
       expect(schema).toEqual({ name: null });

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { KnownVersions, widen } from '#replicator/engine/apply/known-versions.ts';
+import { KnownVersions, vouchesFor, widen } from '#replicator/engine/apply/known-versions.ts';
 
 const SPAN = 2n ** 32n;
 
@@ -69,4 +69,15 @@ test('own ids are bounded: the oldest go first', () => {
   for (let at = 1; at <= 3000; at++) versions.wrote(at, at, 1n);
   expect(versions.ownCount).toBe(2000);
   expect(versions.guard().ownXids[0]).toBe(1001);
+});
+
+test('a version is vouched for below the horizon, across the wrap, frozen, or as our own', () => {
+  const guard = { horizonXid: 10, ownXids: [20] };
+  expect(vouchesFor(guard, 9)).toBe(true);
+  expect(vouchesFor(guard, 10)).toBe(false);
+  expect(vouchesFor(guard, 20)).toBe(true);
+  expect(vouchesFor(guard, 0xff_ff_ff_ff)).toBe(true);
+  expect(vouchesFor({ horizonXid: 0xff_ff_ff_ff, ownXids: [] }, 5)).toBe(false);
+  expect(vouchesFor(guard, 2)).toBe(true);
+  expect(vouchesFor({ horizonXid: null, ownXids: [] }, 2)).toBe(false);
 });

@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest';
 import { IGNORE_CONFLICTS } from '#conflict/conflict-sink.ts';
+import { onTopOf } from '#conflict/column-type.ts';
 import type { Hlc } from '#core/hlc.ts';
 import { ZERO_LSN } from '#core/lsn.ts';
 import { parseRegionId, replicaId } from '#core/region.ts';
@@ -87,8 +88,8 @@ test('a column that was forgotten stays forgotten after a rebuild, also on a dir
   const before = [ELSEWHERE, ADDED, ASSIGNED, own, remote];
   const { memory, rebuilt } = memoryAndRebuilt(before, STABLE, []);
   expect(rebuilt.isDirty('public.items', KEY)).toBe(true);
-  expect(memory.state('public.items', KEY).project('n', '8', null)).toBe('8');
-  expect(rebuilt.state('public.items', KEY).project('n', '8', null)).toBe('8');
+  expect(memory.state('public.items', KEY).project('n', onTopOf('8'))).toBe('8');
+  expect(rebuilt.state('public.items', KEY).project('n', onTopOf('8'))).toBe('8');
 });
 
 test('a column that was forgotten stays forgotten beside a later delete that may be overruled', () => {

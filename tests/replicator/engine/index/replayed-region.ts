@@ -192,7 +192,8 @@ export class ReplayedRegion {
         const cell = op.cells[at] ?? null;
         const before = values[position] ?? null;
         if (typeof cell !== 'object' || cell === null) values[position] = cell;
-        else values[position] = before === null ? null : addDecimals(before, cell.amount);
+        else if (cell.kind === 'add')
+          values[position] = before === null ? null : addDecimals(before, cell.amount);
       });
       this.table.set(op.key, { values, known: false });
     }
