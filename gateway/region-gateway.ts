@@ -1,5 +1,5 @@
 import { readFile } from 'node:fs/promises';
-import type { IncomingMessage, Server } from 'node:http';
+import type { IncomingMessage, Server, ServerResponse } from 'node:http';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { ASYMMETRIC, Authenticator } from '#gateway/auth/authenticator.ts';
 import type { AuthOptions } from '#gateway/auth/authenticator.ts';
@@ -63,12 +63,30 @@ export interface GatewayLogger {
   ): void;
 }
 
-/** What the parts around the engine add: sessions, subscriptions, pages. */
+/** What the parts around the engine are made of. */
+export interface GatewayParts {
+  readonly pool: Pool;
+  readonly schema: LiveSchema;
+  readonly authenticator: Authenticator;
+  readonly documents: StoredDocuments;
+}
+
+/** What the parts around the engine add: sessions, event streams, sockets, pages. */
 export interface GatewayExtras {
-  readonly session?: SessionHook;
+  readonly session: SessionHook;
+  readonly routes: readonly Route[];
+  readonly observe: (event: RequestEvent) => void;
+  readonly intercept: (request: IncomingMessage, response: ServerResponse) => boolean;
+  /** Sockets are theirs. */
+  attach(server: Server): void;
+  /** Sends everybody away, before requests under way are waited for. */
+  drain(): Promise<void>;
+  stop(): Promise<void>;
+}
+
+export interface GatewayHooks {
   readonly subscriptions?: SubscriptionFields;
-  readonly routes?: readonly Route[];
-  readonly observe?: (event: RequestEvent) => void;
+  readonly extras?: (parts: GatewayParts) => GatewayExtras;
 }
 
 export interface RegionGateway {
@@ -91,14 +109,14 @@ export async function startGateway(
   settings: GatewaySettings,
   logger: GatewayLogger,
   signal: AbortSignal,
-  extras: GatewayExtras = {},
+  hooks: GatewayHooks = {},
 ): Promise<RegionGateway> {
   const pool = new Pool({
     url: settings.database,
     applicationName: `everywrite gateway ${settings.region}`,
     ...settings.limits,
   });
-  const schema = liveSchema(settings, pool, logger, extras);
+  const schema = liveSchema(settings, pool, logger, hooks);
   const stopped = new AbortController();
   const authenticator = new Authenticator({
     ...settings.auth,
@@ -107,26 +125,9 @@ export async function startGateway(
   });
   const documents = await storedDocuments(settings);
   await loadPatiently(schema, logger, signal);
-  const server = gatewayServer({
-    schema,
-    documents,
-    authenticate: (request) => identify(authenticator, request),
-    session: extras.session ?? null,
-    rate: new RateLimit({
-      perSecond: settings.limits.ratePerSecond,
-      burst: settings.limits.rateBurst,
-      maxKeys: RATE_KEYS_MAX,
-    }),
-    maxBodyBytes: settings.limits.maxBodyBytes,
-    requestTimeoutMs: settings.limits.statementTimeoutMs * 2,
-    corsOrigins: settings.corsOrigins,
-    routes: [...LIVENESS, ...(extras.routes ?? [])],
-    observe: (event) => {
-      for (const error of event.unexpected) logUnexpected(logger, event.requestId, error);
-      extras.observe?.(event);
-    },
-    onError: (error) => logUnexpected(logger, '', error),
-  });
+  const extras = hooks.extras?.({ pool, schema, authenticator, documents });
+  const server = serverOf(settings, { pool, schema, authenticator, documents }, extras, logger);
+  extras?.attach(server);
   await listen(server, settings);
   void schema.follow(stopped.signal);
   const host = settings.host.includes(':') ? `[${settings.host}]` : settings.host;
@@ -138,10 +139,41 @@ export async function startGateway(
     authenticator,
     stop: async (graceMs = GRACE_MS) => {
       stopped.abort();
+      await extras?.drain();
       await closeServer(server, graceMs);
+      await extras?.stop();
       await pool.close();
     },
   };
+}
+
+function serverOf(
+  settings: GatewaySettings,
+  { schema, documents, authenticator }: GatewayParts,
+  extras: GatewayExtras | undefined,
+  logger: GatewayLogger,
+): Server {
+  return gatewayServer({
+    schema,
+    documents,
+    authenticate: (request) => identify(authenticator, request),
+    session: extras?.session ?? null,
+    rate: new RateLimit({
+      perSecond: settings.limits.ratePerSecond,
+      burst: settings.limits.rateBurst,
+      maxKeys: RATE_KEYS_MAX,
+    }),
+    maxBodyBytes: settings.limits.maxBodyBytes,
+    requestTimeoutMs: settings.limits.statementTimeoutMs * 2,
+    corsOrigins: settings.corsOrigins,
+    routes: extras?.routes ?? LIVENESS,
+    ...(extras === undefined ? {} : { intercept: extras.intercept }),
+    observe: (event) => {
+      for (const error of event.unexpected) logUnexpected(logger, event.requestId, error);
+      extras?.observe(event);
+    },
+    onError: (error) => logUnexpected(logger, '', error),
+  });
 }
 
 /** The process turns; nothing else is asked. */
@@ -157,7 +189,7 @@ function liveSchema(
   settings: GatewaySettings,
   pool: Pool,
   logger: GatewayLogger,
-  extras: GatewayExtras,
+  hooks: GatewayHooks,
 ): LiveSchema {
   const { limits } = settings;
   return new LiveSchema(pool, {
@@ -171,7 +203,7 @@ function liveSchema(
       rows: limits,
       maxCost: limits.maxCost,
     },
-    ...(extras.subscriptions === undefined ? {} : { subscriptions: extras.subscriptions }),
+    ...(hooks.subscriptions === undefined ? {} : { subscriptions: hooks.subscriptions }),
     pollMs: limits.schemaPollMs,
     onProblem: (problem) => logger.log('warn', 'left out of the schema', { problem }),
     onError: (error) => {

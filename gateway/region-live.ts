@@ -22,6 +22,8 @@ export interface RegionLiveOptions {
   readonly region: RegionId;
   readonly regions: readonly RegionId[];
   readonly pool: Pool;
+  /** For the feed's looks at the applied vector: requests that wait for it may hold all of `pool`. */
+  readonly feedPool: Pool;
   readonly engine: () => Engine;
   readonly streams: FeedPorts['streams'];
   readonly rows: RowLimits;
@@ -53,7 +55,13 @@ export class RegionLive {
       logger.log('error', 'subscription failed', { error: String(error) });
     };
     this.feed = new ChangeFeed(
-      { streams: options.streams, readApplied: () => readApplied(pool), clock, timers, logger },
+      {
+        streams: options.streams,
+        readApplied: () => readApplied(options.feedPool),
+        clock,
+        timers,
+        logger,
+      },
       { own: region, regions, ...FEED_LIMITS },
     );
     this.sessions = new Sessions(this.feed, region, regions, clock);

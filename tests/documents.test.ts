@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
+import { GatewayMetrics } from '#gateway/http/metrics.ts';
 import { COMMANDS } from '#deploy/cli/commands.ts';
 import { EXIT_CODES_HELP } from '#deploy/cli/exit-codes.ts';
 import { parseConfig } from '#replicator/config.ts';
@@ -57,6 +58,24 @@ test('every metric is explained', () => {
   const names = [...text.matchAll(/^# TYPE (\w+)/gm)].map(([, name = '']) => name);
   expect(names.length).toBeGreaterThan(10);
   expect(names.filter((name) => !OPERATIONS.includes(`\`${name}`))).toEqual([]);
+});
+
+test('every metric of the gateway is explained', async () => {
+  const none = (): number => 0;
+  const metrics = new GatewayMetrics('eu', {
+    sockets: none,
+    subscriptions: none,
+    groups: none,
+    causalWaiters: none,
+    poolActive: none,
+    poolWaiting: none,
+    feedRunning: () => true,
+    stalenessMs: () => new Map([['us', 1]]),
+  });
+  const names = [...(await metrics.text()).matchAll(/^# TYPE (everywrite_\w+)/gm)];
+  expect(names.length).toBeGreaterThan(8);
+  const unexplained = names.filter(([, name = '']) => !OPERATIONS.includes(`\`${name}`));
+  expect(unexplained).toEqual([]);
 });
 
 test('exit codes in the README are those of the command', () => {

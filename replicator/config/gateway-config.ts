@@ -7,6 +7,8 @@ export type GatewayConfig = { readonly [name in keyof typeof GATEWAY_BOUNDS]: nu
   readonly schemas: readonly string[];
   readonly introspection: boolean;
   readonly graphiql: boolean;
+  /** `/` shows the regions, conflicts with their values, quarantined rows: to whoever can reach it. */
+  readonly statusPage: boolean;
   readonly corsOrigins: readonly string[];
   /** A file `{"<sha256>": "<document>"}`; with it, no other documents are answered. */
   readonly trustedDocuments: string | null;
@@ -35,6 +37,7 @@ export function gatewayConfig(section: ConfigFile['gateway']): GatewayConfig {
     schemas: rest.schemas ?? ['public'],
     introspection: rest.introspection ?? false,
     graphiql: rest.graphiql ?? false,
+    statusPage: rest.statusPage ?? false,
     corsOrigins: rest.corsOrigins ?? [],
     trustedDocuments: rest.trustedDocuments ?? null,
     auth: {

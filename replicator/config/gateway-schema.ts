@@ -57,6 +57,7 @@ export const gatewaySchema = Schema.Struct({
   schemas: texts,
   introspection: Schema.optionalKey(Schema.Boolean),
   graphiql: Schema.optionalKey(Schema.Boolean),
+  statusPage: Schema.optionalKey(Schema.Boolean),
   corsOrigins: texts,
   trustedDocuments: text,
   auth: Schema.optionalKey(gatewayAuthSchema),

@@ -70,6 +70,7 @@ export class RegionGateway {
       region: region.name,
       regions: [...config.regions.keys()],
       pool,
+      feedPool: pool,
       engine: () => schema.engine,
       streams: async (origin: RegionId) => (await logs.local()).stream(origin, false),
       rows: ENGINE.rows,

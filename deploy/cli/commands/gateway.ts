@@ -5,8 +5,10 @@ import { EXIT_CODES_HELP, EXIT_FAILED, EXIT_INTERRUPTED, EXIT_OK } from '#deploy
 import { parseFlags, required } from '#deploy/cli/flags.ts';
 import { LOG_LEVELS, logLevel } from '#deploy/cli/log-level.ts';
 import { untilAborted } from '#deploy/cli/until-aborted.ts';
+import { LiveGateway } from '#deploy/live-gateway.ts';
 import { startGateway } from '#gateway/region-gateway.ts';
 import type { GatewaySettings } from '#gateway/region-gateway.ts';
+import { subscriptionFields } from '#gateway/subscriptions/subscription-fields.ts';
 import { loadConfig, regionConfig } from '#replicator/config.ts';
 import type { ClusterConfig, RegionConfig } from '#replicator/config.ts';
 import { systemLogger } from '#replicator/system-ports.ts';
@@ -49,11 +51,12 @@ ${EXIT_CODES_HELP}
     if (auth.jwksUrl === null && auth.secret === null && auth.anonymousRole === null) {
       logger.log('warn', 'nobody is let in: gateway.auth has no key and no anonymousRole');
     }
-    const running = await startGateway(gatewaySettings(config, region), logger, io.signal).catch(
-      (cause: unknown) => {
-        throw startFailed(region, cause);
-      },
-    );
+    const running = await startGateway(gatewaySettings(config, region), logger, io.signal, {
+      subscriptions: subscriptionFields,
+      extras: (parts) => new LiveGateway(config, region, parts, logger),
+    }).catch((cause: unknown) => {
+      throw startFailed(region, cause);
+    });
     logger.log('info', 'gateway started', { url: running.url, schema: running.schema.hash });
     await untilAborted(io.signal);
     logger.log('info', 'stopping', { signal: String(io.signal.reason) });
