@@ -8,7 +8,10 @@ export interface Clock {
 }
 
 export interface Timers {
-  /** Resolves after `ms`, or at once when `signal` aborts (it does not reject). */
+  /**
+   * Resolves after `ms`, or at once when `signal` aborts (it does not reject). After 0 ms: once everything
+   * else that could go on now has had a turn.
+   */
   sleep(ms: number, signal?: AbortSignal): Promise<void>;
   /** Calls `run` every `ms` until the returned function is called. */
   every(ms: number, run: () => void): () => void;

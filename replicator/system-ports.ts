@@ -20,6 +20,10 @@ export const systemTimers: Timers = {
         signal?.removeEventListener('abort', done);
         resolve();
       };
+      if (ms <= 0) {
+        setImmediate(resolve);
+        return;
+      }
       const timer = setTimeout(done, ms);
       signal?.addEventListener('abort', done);
     }),

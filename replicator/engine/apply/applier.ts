@@ -151,6 +151,8 @@ export class Applier {
   /** Runs until `signal` aborts; rejects with what only a fresh start, or a person, can mend. */
   async run(signal: AbortSignal): Promise<void> {
     try {
+      // Before there is anything to apply: what comes after an outage should not wait for a handshake.
+      await this.#open();
       while (!signal.aborted) {
         await this.#keepRoom();
         const selection = this.#select();

@@ -1,3 +1,4 @@
+import type { Timers } from '#core/ports.ts';
 import type { RegionId } from '#core/region.ts';
 import type { Inbox, InboxItem } from '#replicator/engine/apply/inbox.ts';
 import type { LogStream } from '#replicator/engine/log-port.ts';
@@ -7,6 +8,8 @@ import { heapBytes } from '#replicator/engine/log/transaction-size.ts';
 import type { FrameHeader } from '#replicator/engine/log/frame.ts';
 
 const HEARTBEAT_BYTES = 100;
+/** After decoding so many transactions others get a turn: apply's answers wait behind it. */
+const TURN_TRANSACTIONS = 500;
 
 /**
  * Feeds apply from the local copy, never from the wire: what is applied here is durable here first
@@ -18,12 +21,14 @@ export async function readCopy(
   after: number,
   inbox: Inbox,
   seen: (header: FrameHeader) => void,
+  timers: Timers,
   signal: AbortSignal,
 ): Promise<void> {
   const from = await positionAfter(copy, after);
   const reader = new FrameReader(after);
+  let decoded = 0;
   for await (const entries of copy.read(from, signal)) {
-    const items: InboxItem[] = [];
+    let items: InboxItem[] = [];
     for (const entry of entries) {
       const { header, pieces } = reader.push(entry);
       seen(header);
@@ -31,9 +36,16 @@ export async function readCopy(
         const bytes = heapBytes(transaction);
         items.push({ kind: 'transaction', transaction, piece, bytes });
       }
-      if (header.kind !== 'heartbeat') continue;
-      const { replica, lastSequence: sequence, vector } = header;
-      items.push({ kind: 'heartbeat', replica, sequence, vector, bytes: HEARTBEAT_BYTES });
+      decoded += pieces.length;
+      if (header.kind === 'heartbeat') {
+        const { replica, lastSequence: sequence, vector } = header;
+        items.push({ kind: 'heartbeat', replica, sequence, vector, bytes: HEARTBEAT_BYTES });
+      }
+      if (decoded < TURN_TRANSACTIONS) continue;
+      decoded = 0;
+      await inbox.offer(origin, items, signal);
+      items = [];
+      await timers.sleep(0);
     }
     await inbox.offer(origin, items, signal);
   }

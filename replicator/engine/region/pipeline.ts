@@ -302,7 +302,7 @@ class RunningPipeline implements Pipeline {
         const after = sequenceOf(applied, replicaOf(applied, origin));
         const seen: Parameters<typeof readCopy>[4] = (header) =>
           progress.saw(origin, header, this.#ports.clock);
-        return readCopy(origin, copy, after, inbox, seen, stop.signal);
+        return readCopy(origin, copy, after, inbox, seen, this.#ports.timers, stop.signal);
       }),
     ];
     // The slot's stream blocks on the socket: closing it ends the capture loop.
