@@ -66,7 +66,7 @@ export class Slot {
     const fresh = this.#state === null && (this.#only === null || replaces(told, this.#only));
     if (fresh) this.#only = told;
     else this.#state = this.state.fold(told.by, told.op, sinkOf(this));
-    this.since?.push(told);
+    if (this.since !== null) remember(this.since, told);
     this.changes++;
   }
 
@@ -89,6 +89,13 @@ export class Slot {
     if (pruned !== null) this.#state = pruned;
     return pruned !== null;
   }
+}
+
+// What the last one of the same replica leaves nothing of need not be folded again either.
+function remember(since: Told[], told: Told): void {
+  const last = since.at(-1);
+  if (last?.by.replica === told.by.replica && replaces(told, last)) since.pop();
+  since.push(told);
 }
 
 // A plain update of everything that an earlier plain update wrote, by somebody who had seen it, leaves

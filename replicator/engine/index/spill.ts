@@ -86,12 +86,13 @@ export class Spill {
     let excess = this.#index.size - Math.floor(this.#maxKeys * EVICT_TO);
     while (excess > 0) {
       const slots = this.#index.evictable(Math.min(excess, EVICT_STATEMENT_ROWS), captured);
-      if (slots.length === 0) return;
+      if (slots.length === 0) break;
       this.#index.beginSpilling();
       const partial = slots.filter(({ since }) => since !== null);
       if (partial.length > 0) await this.load(partial);
       excess -= await this.#putAside(slots);
     }
+    this.#index.forgetEvicted();
   }
 
   /** Brings back what the spill holds of these rows; afterwards the index alone knows them. */

@@ -252,6 +252,10 @@ export class UnstableIndex {
         this.#size--;
       }
     }
+  }
+
+  /** Lets go of evicted slots: looks at every entry, so once after many evictions. */
+  forgetEvicted(): void {
     for (const queue of this.#touched.values()) {
       const { sequences } = queue;
       queue.sequences = sequences.filter((_, at) => queue.slots[at]?.evicted === false);
