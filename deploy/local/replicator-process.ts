@@ -11,7 +11,10 @@ import { ServerProcess } from './server-process.ts';
  * A replicator's garbage is mostly young, and V8's default lets it pile up: with this the peak of a large
  * backlog is half as high, for a few percent of time. deploy/bin/everywrite.mjs has the same.
  */
-export const REPLICATOR_NODE_FLAGS: readonly string[] = ['--max-semi-space-size=16'];
+export const REPLICATOR_NODE_FLAGS: readonly string[] = [
+  '--max-semi-space-size=16',
+  '--heap-growing-percent=60',
+];
 
 const COMMAND = fileURLToPath(import.meta.resolve('../cli/main.ts'));
 const READY_TIMEOUT_MS = 60_000;

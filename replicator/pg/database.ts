@@ -8,7 +8,7 @@ import type {
   SessionKind,
 } from '#replicator/engine/database-port.ts';
 import { Catalogue, localTable } from './table-catalogue.ts';
-import { DatabaseClient } from './database-client.ts';
+import { DatabaseClient, applicationName } from './database-client.ts';
 import { databaseError } from './database-error.ts';
 import { readFacts } from './database-facts.ts';
 import type { DatabaseFacts } from './database-facts.ts';
@@ -19,6 +19,9 @@ import type { Answer, Query } from './sql-query.ts';
 // The backend of a session that died holds its origin until the server notices.
 const ORIGIN_ATTEMPTS_MAX = 50;
 const ORIGIN_RETRY_MS = 100;
+// Whoever opens a session to apply holds the slot, which admits one. A backend that holds the origin for longer
+// than this belongs to a replicator that is frozen or cut off, in the middle of a batch.
+const STALE_AFTER_ATTEMPTS = 10;
 const OBJECT_IN_USE = '55006';
 
 export interface DatabaseOptions {
@@ -105,6 +108,7 @@ export class PgDatabase implements Database {
       const busy = await takeOrigin(client, origin);
       if (busy === undefined) return;
       if (attempt >= ORIGIN_ATTEMPTS_MAX) throw busy;
+      if (attempt === STALE_AFTER_ATTEMPTS) await endStaleAppliers(client);
       await sleep(ORIGIN_RETRY_MS);
     }
   }
@@ -165,4 +169,15 @@ async function takeOrigin(
   }
   await client.ask(prepared('SELECT pg_replication_origin_session_reset()', []));
   return undefined;
+}
+
+/** Its transaction is rolled back; had it committed, the marker would have told (T12). */
+async function endStaleAppliers(client: DatabaseClient): Promise<void> {
+  await client.ask(
+    prepared(
+      'SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = $1 ' +
+        'AND datname = current_database() AND usename = current_user AND pid <> pg_backend_pid()',
+      [applicationName('apply')],
+    ),
+  );
 }

@@ -225,6 +225,18 @@ test('a session waits for the origin until its last holder is gone', async () =>
   await (await second).close();
 });
 
+test('the origin is taken from a session that neither goes on nor ends', async () => {
+  const frozen = await context.database.open('apply');
+  await frozen.flight([BEGIN, insert(['54', '54']), ENTER]);
+  const next = await context.database.open('apply');
+  await next.flight([BEGIN, ENTER, insert(['54', 'taken']), LEAVE, COMMIT]);
+  await next.close();
+  await expect(frozen.flight([LEAVE, COMMIT])).rejects.toMatchObject({
+    code: 'DATABASE_UNREACHABLE',
+  });
+  expect(await context.value('SELECT v FROM item WHERE id = 54')).toBe('taken');
+});
+
 test('a mark is in the flushed log when the statement returns', async () => {
   const session = await context.database.open('control');
   const kinds = await captured(async () => {
