@@ -8,8 +8,8 @@ import { heapBytes } from '#replicator/engine/log/transaction-size.ts';
 import type { FrameHeader } from '#replicator/engine/log/frame.ts';
 
 const HEARTBEAT_BYTES = 100;
-/** After decoding so many transactions others get a turn: apply's answers wait behind it. */
-const TURN_TRANSACTIONS = 500;
+/** After decoding so many operations others get a turn: apply's answers wait behind it. */
+const TURN_OPERATIONS = 1000;
 
 /**
  * Feeds apply from the local copy, never from the wire: what is applied here is durable here first
@@ -35,13 +35,13 @@ export async function readCopy(
       for (const { transaction, piece } of pieces) {
         const bytes = heapBytes(transaction);
         items.push({ kind: 'transaction', transaction, piece, bytes });
+        decoded += transaction.ops.length;
       }
-      decoded += pieces.length;
       if (header.kind === 'heartbeat') {
         const { replica, lastSequence: sequence, vector } = header;
         items.push({ kind: 'heartbeat', replica, sequence, vector, bytes: HEARTBEAT_BYTES });
       }
-      if (decoded < TURN_TRANSACTIONS) continue;
+      if (decoded < TURN_OPERATIONS) continue;
       decoded = 0;
       await inbox.offer(origin, items, signal);
       items = [];
