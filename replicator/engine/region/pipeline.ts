@@ -166,9 +166,7 @@ async function assemble(
   await loadQuarantine(opened.control, quarantine, footing.capture.settings);
   const orphans = new OrphanKeeper({ ...ports, stable: () => matrix.stable() });
   await rebuildIndex(index, { spill, quarantine, orphans }, sources, conflicts, signal);
-  const known = new Map(footing.capture.vector).set(replica, Infinity);
-  if (!covers(known, applied)) applier.watchLastMarker();
-  applier.captured(footing.capture.sequence, footing.capture.vector);
+  tellWhatIsCaptured(applier, footing);
   return {
     footing,
     index,
@@ -188,6 +186,12 @@ async function assemble(
     progress: new Progress(),
     sessions,
   };
+}
+
+function tellWhatIsCaptured(applier: Applier, { replica, applied, capture }: Footing): void {
+  const known = new Map(capture.vector).set(replica, Infinity);
+  if (!covers(known, applied)) applier.watchLastMarker();
+  applier.captured(capture.sequence, capture.vector);
 }
 
 function reachOf(
