@@ -366,6 +366,27 @@ export const STATEMENT_CASES: readonly PgCase[] = [
     outcome: [[3], 'blocked', [2], ['2 v2 0', '4 v4 0']],
   },
   {
+    name: 'rivals: who holds a unique value that a row wants, but not the row itself',
+    run: async (subject) => {
+      const client = await subject.client();
+      await each(client, insertItem(1, 'a'), insertItem(2, 'b'), insertItem(3, null));
+      const session = await subject.database.open('control');
+      const rows = [
+        ['9', 'a', '0'],
+        ['2', 'b', '0'],
+        ['3', 'a', '0'],
+        ['4', null, '0'],
+      ];
+      const [found] = await session.flight([{ kind: 'findRivals', relation: item, rows }]);
+      await session.close();
+      return found?.kind === 'rivals' ? found.rows.toSorted((a, b) => a.row - b.row) : null;
+    },
+    outcome: [
+      { row: 0, constraint: 'item_v_key', columns: ['v'], values: ['1', 'a', '0'] },
+      { row: 2, constraint: 'item_v_key', columns: ['v'], values: ['1', 'a', '0'] },
+    ],
+  },
+  {
     name: 'records: quarantine counts, conflicts are idempotent, the spill belongs to its owner',
     run: async (subject) => {
       const session = await subject.database.open('control');

@@ -144,6 +144,9 @@ function incompressible(length: number): string {
 const ITEM = 'relation item full *id:23/-1,*v:25/-1,*n:23/-1';
 const KEYED = 'relation keyed default *id:23/-1,v:25/-1';
 
+const OWN = ['begin', 'relation applied', 'update applied'];
+const VERDICT = 'message everywrite:verdict in';
+
 /** What a walsender sends for what applications do. */
 export const STREAM_CASES: readonly PgCase[] = [
   {
@@ -285,6 +288,7 @@ export const STREAM_CASES: readonly PgCase[] = [
         ...(underOrigin ? [{ kind: 'enterOrigin' } as const] : []),
         { kind: 'insertRows', relation: item, rows: [['1', 'a', '1']] },
         ...(underOrigin ? [{ kind: 'leaveOrigin' } as const] : []),
+        { kind: 'emitVerdict', content: 'verdict' },
         { kind: 'commit' },
       ];
       await session.flight(flight);
@@ -297,12 +301,12 @@ export const STREAM_CASES: readonly PgCase[] = [
         await stream.close();
         await subject.sleep(60);
       }
-      const filtered = lines[1] ?? ['begin', 'relation applied', 'update applied', 'commit'];
+      const filtered = lines[1] ?? [...OWN, VERDICT, 'commit'];
       return [lines[0], filtered];
     },
     outcome: [
-      ['begin', 'relation applied', 'update applied', 'relation item', 'insert item', 'commit'],
-      ['begin', 'relation applied', 'update applied', 'commit'],
+      [...OWN, 'relation item', 'insert item', VERDICT, 'commit'],
+      [...OWN, VERDICT, 'commit'],
     ],
   },
   {
