@@ -3,7 +3,7 @@ import { sequenceOf } from '#core/version-vector.ts';
 import type { VersionVector } from '#core/version-vector.ts';
 import { judge } from '#sim/check/property.ts';
 import type { Verdict, Witness } from '#sim/check/property.ts';
-import { canonicalRow, sameRow } from '#sim/check/region-replay.ts';
+import { sameRow } from '#sim/check/region-replay.ts';
 import type { RegionReplay } from '#sim/check/region-replay.ts';
 import { specifiedRow } from '#sim/check/specification.ts';
 import type { SeenOp } from '#sim/check/specification.ts';
@@ -163,14 +163,16 @@ function witness(
   const columns = table.columns
     .map(({ name }) => name)
     .filter((name) => is !== null && should !== null && is[name] !== should[name]);
+  const only = columns.length > 0 ? columns : table.columns.map(({ name }) => name);
   return {
     atUs,
     signature: `${what} in ${table.name}${columns.length > 0 ? ` (${columns.join(', ')})` : ''}`,
-    text: `${region}: ${table.name} ${key} ${when} is ${shown(is)}, its operations mean ${shown(should)}`,
+    text: `${region}: ${table.name} ${key} ${when} is ${shown(is, only)}, its operations mean ${shown(should, only)}`,
     about: [region, `${table.name} ${key}`],
   };
 }
 
-function shown(row: Row | null): string {
-  return row === null ? 'absent' : canonicalRow(row);
+function shown(row: Row | null, columns: readonly string[]): string {
+  if (row === null) return 'absent';
+  return columns.map((name) => `${name}=${row[name] ?? 'NULL'}`).join(' ');
 }

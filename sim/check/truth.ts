@@ -114,7 +114,9 @@ export class Truth {
     const found = new Map<string, TruthTransaction>();
     for (const commits of this.commits.values()) {
       let deps: VersionVector = EMPTY_VECTOR;
-      for (const { commit } of commits) {
+      // Commits become visible in another order than they stand in the log, which is what capture reads.
+      const inLog = commits.toSorted((l, r) => l.commit.lsn - r.commit.lsn);
+      for (const { commit } of inLog) {
         if (commit.vector !== null) deps = parseVector(commit.vector);
         const dot = this.dotOf(commit);
         const header = dot === undefined ? undefined : this.logged.get(dot);

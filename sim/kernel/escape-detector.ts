@@ -79,8 +79,7 @@ export class EscapeDetector {
     const stack = (new Error('escape').stack ?? '').split('\n').slice(1);
     Error.stackTraceLimit = limit;
     // The synchronous half of zlib makes the same handle as the other one.
-    if (stack.some((frame) => /Sync \(node:zlib/.test(frame) || /zlibBufferSync/.test(frame)))
-      return;
+    if (stack.some((frame) => /syncBufferWrapper|Sync \(node:zlib/.test(frame))) return;
     const ours = stack.filter((frame) => OURS.test(frame) && !/node_modules/.test(frame));
     const line = ours.find(
       (frame) => !DETECTOR.test(frame) && !/sim\/kernel\/kernel\.ts/.test(frame),

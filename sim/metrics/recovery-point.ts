@@ -3,6 +3,7 @@ import { acknowledgedKept } from '#sim/check/acknowledged.ts';
 import { conflictCoverage } from '#sim/check/conflict-log.ts';
 import { faultIntervals } from '#sim/check/fault-intervals.ts';
 import type { FaultInterval } from '#sim/check/fault-intervals.ts';
+import { specOps } from '#sim/check/spec-ops.ts';
 import type { Truth } from '#sim/check/truth.ts';
 import type { Copies } from '#sim/metrics/copies.ts';
 import { distributionOf } from '#sim/metrics/distribution.ts';
@@ -79,6 +80,8 @@ export function acknowledgedWrites(truth: Truth): readonly Acknowledged[] {
   return truth.operations.flatMap(({ invoke, complete }) => {
     if (complete?.kind !== 'ok' || complete.commitLsn === null) return [];
     const commit = commits.get(invoke.op);
+    // An UPDATE to the values that were there is no news to anybody.
+    if (commit !== undefined && specOps(commit.changes, truth.tables).length === 0) return [];
     const dot = commit === undefined ? undefined : truth.dotOf(commit);
     return [{ atUs: complete.atUs, region: invoke.region, dot: dot ?? null }];
   });

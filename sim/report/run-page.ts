@@ -26,7 +26,7 @@ export function runPage(judged: JudgedRun, context: PageContext): string {
   return [
     ...head(judged, context),
     '',
-    ...failed.slice(0, 3).flatMap((reason) => failureLines(judged, reason)),
+    ...failureLines(judged, toldBest(judged, failed)),
     ...pointLines(judged),
     ...timeLines(judged),
     ...lagLines(judged),
@@ -78,7 +78,20 @@ function drawn(scenario: Scenario, operations: number): string {
   ].join(' | ');
 }
 
-function failureLines(judged: JudgedRun, reason: Reason): readonly string[] {
+/** The failure whose story says most: the earliest that names a transaction or a row. */
+export function toldBest(judged: JudgedRun, failed: readonly Reason[]): Reason | null {
+  const rated = failed.map((reason) => {
+    const [witness] =
+      judged.properties.find(({ id }) => id === reason.what)?.verdict.witnesses ?? [];
+    const named = witness?.about.some((name) => /[ :]/.test(name)) === true;
+    return { reason, named, atUs: witness?.atUs ?? Number.POSITIVE_INFINITY };
+  });
+  const [best] = rated.toSorted((l, r) => Number(r.named) - Number(l.named) || l.atUs - r.atUs);
+  return best?.reason ?? null;
+}
+
+function failureLines(judged: JudgedRun, reason: Reason | null): readonly string[] {
+  if (reason === null) return [];
   const verdict = judged.properties.find(({ id }) => id === reason.what)?.verdict;
   const [witness] = verdict?.valid === false ? verdict.witnesses : [];
   const label = reason.kind === 'unknown' ? 'UNKNOWN' : 'FAIL';
@@ -150,7 +163,7 @@ function lagLines({ lag, run }: JudgedRun): readonly string[] {
   return [
     `  LAG   ${of('visible after commit', lag.all)}`,
     ...(lag.calm === null ? [] : [`        ${of('away from faults    ', lag.calm)}`]),
-    ...wrapped(`      p50 ${pairs.join('  ')}`, '        '),
+    ...wrapped(`p50 ${pairs.join(' | ')}`, '        '),
   ];
 }
 

@@ -30,7 +30,8 @@ export function storyOf(truth: Truth, witness: Witness): readonly StoryLine[] {
     lines.push(...linesOf(truth, event, dots, ops, reached, firstUs - 2_000_000));
   }
   const end = { atUs: witness.atUs, who: '', text: `${witness.text}    <-- here` };
-  return trimmed([...lines, end].toSorted((l, r) => l.atUs - r.atUs));
+  const before = lines.filter(({ atUs }) => atUs <= witness.atUs);
+  return trimmed([...before.toSorted((l, r) => l.atUs - r.atUs), end]);
 }
 
 function subjectsOf(truth: Truth, { about, atUs }: Witness): readonly TruthTransaction[] {

@@ -33,7 +33,7 @@ export const WORKLOADS = {
   truncate: 'a table is emptied while others write to it',
   tables: 'inserts, updates and deletes in every table of the schema: for your own',
   read: 'reads of random rows',
-  probe: 'a write and a read at a fixed pace in every region: what RTO is measured by',
+  probe: 'half of the clients write, half read, at a fixed pace: what RTO is measured by',
 } as const;
 export type WorkloadName = keyof typeof WORKLOADS;
 

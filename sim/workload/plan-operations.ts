@@ -27,13 +27,11 @@ export function planOperations(
         const everyUs = (1_000_000 * item.clients) / item.ratePerSecond;
         let atUs = LOAD_FROM_US + stream.between(0, Math.round(everyUs));
         while (atUs < scenario.loadMs * 1_000) {
-          const context = { item, region, tables: scenario.tables, serial, random: stream };
+          const context = { item, region, tables: scenario.tables, serial, client, random: stream };
           planned.push(operation(nextAction(context), item, atUs, name, region));
           serial += 1;
           atUs += Math.max(1, Math.round(pauseUs(item, everyUs, stream)));
         }
-        // A probe's serial is even for a write and odd for the read of it.
-        serial += serial % 2;
       }
     }
   }
@@ -46,7 +44,7 @@ function pauseUs(
   everyUs: number,
   stream: { exponential(mean: number): number },
 ): number {
-  return item.use === 'probe' ? everyUs / 2 : stream.exponential(everyUs);
+  return item.use === 'probe' ? everyUs : stream.exponential(everyUs);
 }
 
 function operation(

@@ -18,6 +18,7 @@ export interface ActionContext {
   readonly tables: readonly TableModel[];
   /** Dense within the whole plan: makes names that nobody else has. */
   readonly serial: number;
+  readonly client: number;
   readonly random: RandomStream;
 }
 
@@ -223,11 +224,10 @@ function read(context: ActionContext): Action {
   return { what: `read ${bare(table)} ${Object.values(key).join(' ')}`, steps, writes: false };
 }
 
-function probe(context: ActionContext): Action {
-  const { region, serial } = context;
+function probe({ region, serial, client }: ActionContext): Action {
   const table = 'public.probes';
-  if (serial % 2 === 1) {
-    const key = { id: `probe-${region}-${serial - 1}` };
+  if (client % 2 === 1) {
+    const key = { id: `probe-${region}-0` };
     return { what: `read probe ${key.id}`, steps: [{ kind: 'read', table, key }], writes: false };
   }
   const row = { id: `probe-${region}-${serial}`, at: String(serial) };

@@ -14,7 +14,7 @@ export const TOY_DOCUMENT = {
   workload: [
     { use: 'shop', rate: '20/s', keys: 10 },
     { use: 'counter', rate: '5/s' },
-    { use: 'probe', hz: 5, clients: 1 },
+    { use: 'probe', hz: 10, clients: 2 },
   ],
   faults: [{ at: '3s', do: 'isolate', target: 'us', for: '3s' }] as readonly unknown[],
   heal: { at: '8s' },
