@@ -26,7 +26,7 @@ const TOP_LEVEL = [
   'vitest.config.ts',
 ];
 // What git does not hold: see .gitignore.
-const NOT_OURS = /^(\.git|node_modules|data|\.everywrite|.*\.log)$/;
+const NOT_OURS = /^(\.git|node_modules|data|out|\.everywrite|.*\.log)$/;
 
 const FILE_LINES_MAX = 500;
 const FUNCTION_LINES_MAX = 60;

@@ -1,6 +1,6 @@
 import type { RegionId, ReplicaId } from '#core/region.ts';
 import type { ChangeTransaction } from '#core/transaction.ts';
-import { EMPTY_VECTOR, parseVector } from '#core/version-vector.ts';
+import { parseVector } from '#core/version-vector.ts';
 import type { VersionVector } from '#core/version-vector.ts';
 import { specOps } from '#sim/check/spec-ops.ts';
 import type { SeenOp } from '#sim/check/specification.ts';
@@ -113,11 +113,7 @@ export class Truth {
   #transactions(): ReadonlyMap<string, TruthTransaction> {
     const found = new Map<string, TruthTransaction>();
     for (const commits of this.commits.values()) {
-      let deps: VersionVector = EMPTY_VECTOR;
-      // Commits become visible in another order than they stand in the log, which is what capture reads.
-      const inLog = commits.toSorted((l, r) => l.commit.lsn - r.commit.lsn);
-      for (const { commit } of inLog) {
-        if (commit.vector !== null) deps = parseVector(commit.vector);
+      for (const [commit, deps] of withCauses(commits)) {
         const dot = this.dotOf(commit);
         const header = dot === undefined ? undefined : this.logged.get(dot);
         if (commit.by !== 'user' || dot === undefined || header === undefined) continue;
@@ -129,6 +125,34 @@ export class Truth {
     }
     return found;
   }
+}
+
+/**
+ * Each commit with the vector that stood before it in its server's log. Commits become visible in another
+ * order than they stand there, and a server that lost its tail goes on from what was left.
+ */
+function withCauses(
+  commits: readonly StandingCommit[],
+): readonly (readonly [CommitEvent, VersionVector])[] {
+  const pairs: (readonly [CommitEvent, VersionVector])[] = [];
+  let markers: readonly StandingCommit[] = [];
+  let rest = commits;
+  while (rest.length > 0) {
+    // Until the next loss; every commit that is lost at all is lost after it was made.
+    const lossUs = Math.min(...rest.map(({ lostUs }) => lostUs ?? Number.POSITIVE_INFINITY));
+    const life = rest.filter(({ commit }) => commit.atUs <= lossUs);
+    rest = rest.filter(({ commit }) => commit.atUs > lossUs);
+    const inLog = life.toSorted((l, r) => l.commit.lsn - r.commit.lsn);
+    let vector = parseVector(markers.at(-1)?.commit.vector ?? '');
+    for (const { commit } of inLog) {
+      if (commit.vector !== null) vector = parseVector(commit.vector);
+      pairs.push([commit, vector]);
+    }
+    markers = [...markers, ...inLog.filter(({ commit }) => commit.vector !== null)].filter(
+      ({ lostUs }) => lostUs === null || lostUs > lossUs,
+    );
+  }
+  return pairs;
 }
 
 function commitName(region: RegionId, lsn: number): string {

@@ -84,6 +84,15 @@ function linesOf(
         ? []
         : [{ atUs, who: `${event.region}.log`, text: `${copy} ${names}` }];
     }
+    default:
+      return worldLines(event, fromUs);
+  }
+}
+
+/** What befell the world: told whatever the story is about. */
+function worldLines(event: HistoryEvent, fromUs: number): readonly StoryLine[] {
+  const { atUs } = event;
+  switch (event.kind) {
     case 'log-lost':
       return [
         {
