@@ -128,7 +128,7 @@ function inOneStatement(
     if (members !== null) columns.push(rowsOf(part, members, 'w'));
   }
   const text = `WITH ${before}w AS (${sql}${returningSql(alias, returned)}) SELECT ${columns.join(', ')}`;
-  const statement = { text, parameters: compilation.takeParameters(), key: root.key };
+  const statement = { ...compilation.statement(text), key: root.key };
   return { statements: [statement], write: payloadWriter(payload, 0, 2) };
 }
 
@@ -168,7 +168,7 @@ function keyedChange(
   const texts = key.map((column) => `w.${column.sqlName}::text`);
   const keys = `coalesce((SELECT json_agg(json_build_array(${texts.join(', ')})) FROM w), '[]')::text`;
   const text = `WITH ${before}w AS (${sql}${returningSql(alias, returned)}) SELECT set_config('${AFFECTED}', (SELECT count(*) FROM w)::text, true), ${guard ?? 'NULL'}, set_config('${WRITTEN}', ${keys}, true)`;
-  return { text, parameters: compilation.takeParameters(), key: root.key };
+  return { ...compilation.statement(text), key: root.key };
 }
 
 /** A row's uuid follows from the operation's id, if the client gives none: the same in every region. */
@@ -193,7 +193,7 @@ function readBack(
     if (members !== null) columns.push(rowsOf(part, members, writtenFrom(table, alias)));
   }
   const text = `SELECT ${columns.join(', ')}`;
-  return { text, parameters: compilation.takeParameters(), key: root.key };
+  return { ...compilation.statement(text), key: root.key };
 }
 
 function writtenFrom(table: TableModel, alias: string): string {
@@ -249,8 +249,7 @@ function functionField(root: Selected, of: FunctionModel, compilation: Compilati
       ? functionSql({ ...called, nodes: [] }, { ...of, returns: { kind: 'void' } }, compilation)
       : functionSql(called, of, compilation);
   const statement = {
-    text: `SELECT NULL, ${sql}`,
-    parameters: compilation.takeParameters(),
+    ...compilation.statement(`SELECT NULL, ${sql}`),
     key: root.key,
   };
   return { statements: [statement], write: payloadWriter(payload, 0, 1) };

@@ -28,7 +28,7 @@ export function queryPlan(operation: Operation, limits: RowLimits): Plan {
     const { sql, write } = rootRows(only, compilation);
     parts.set(only.key, { key: only.key, write: ([rows = []]) => [write(rows)] });
     if (sql !== null) {
-      statements.push({ text: sql, parameters: compilation.takeParameters(), key: only.key });
+      statements.push({ ...compilation.statement(sql), key: only.key });
     }
   } else if (data.length > 1) {
     const columns = data.map((root) => rootSql(root, compilation));
@@ -36,7 +36,7 @@ export function queryPlan(operation: Operation, limits: RowLimits): Plan {
       parts.set(key, { key, write: ([rows = []]) => [rows[0]?.[at] ?? 'null'] });
     }
     const text = `SELECT ${columns.join(', ')}`;
-    statements.push({ text, parameters: compilation.takeParameters(), key: null });
+    statements.push({ ...compilation.statement(text), key: null });
   }
   return {
     kind: 'query',

@@ -6,6 +6,7 @@ import { writtenByNode } from '#gateway/compile/value-sql.ts';
 import { encodeCursor } from '#gateway/compile/cursor.ts';
 import { encodeNodeId } from '#gateway/compile/node-id.ts';
 import { orderName } from '#gateway/compile/order-sql.ts';
+import type { ColumnModel } from '#gateway/model/schema-model.ts';
 import { objectWriter } from '#gateway/execution/row-json.ts';
 import type { ObjectPart, WriteRow } from '#gateway/execution/row-json.ts';
 import type { OrderTerm } from '#gateway/schema/table-types.ts';
@@ -37,7 +38,7 @@ export class RowColumns {
 
   cursor(terms: readonly OrderTerm[], scope: RowScope): (row: Row) => string {
     const order = orderName(terms);
-    const places = terms.map(({ column }) => this.at(scope.ref(column.column)));
+    const places = terms.map(({ column }) => this.at(textSql(column, scope)));
     return (row) =>
       encodeCursor(
         order,
@@ -52,7 +53,7 @@ export class RowColumns {
     }
     if (means.kind === 'nodeId') {
       const { typeName, key: columns } = scope.table;
-      const places = columns.map(({ column }) => this.at(scope.ref(column)));
+      const places = columns.map((column) => this.at(textSql(column, scope)));
       const write: WriteRow = (row) => {
         return `"${encodeNodeId(
           typeName,
@@ -69,4 +70,9 @@ export class RowColumns {
     const json = means.kind === 'column' ? `to_json(${sql})` : sql;
     return { key, kind: 'column', at: this.at(json), form: 'json' };
   }
+}
+
+/** The text that a cast to text gives: what is printed anyway, but for booleans. */
+function textSql({ column, type }: ColumnModel, scope: RowScope): string {
+  return type.form === 'boolean' ? `${scope.ref(column)}::text` : scope.ref(column);
 }

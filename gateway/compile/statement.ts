@@ -18,6 +18,10 @@ interface CostNode {
   readonly children: CostNode[];
 }
 
+/** Stands in no identifier and no literal that we write. */
+const MARK = '\u0001';
+const MARKED = new RegExp(`${MARK}(\\d+)${MARK}`, 'g');
+
 /** What grows while one operation is compiled: parameters, names, checks, cost. */
 export class Compilation {
   readonly source: Source;
@@ -38,17 +42,30 @@ export class Compilation {
     return `t${this.#aliases}`;
   }
 
-  /** `$3::"pg_catalog"."int4"`. */
+  /** A mark that `statement` turns into `$3`, and its type. */
   parameter(text: ParameterText, sqlType: string): string {
     this.#parameters.push(text);
-    return `$${this.#parameters.length}::${sqlType}`;
+    return `${MARK}${this.#parameters.length - 1}${MARK}::${sqlType}`;
   }
 
-  /** The parameters since the last call: those of one statement. */
-  takeParameters(): readonly ParameterText[] {
-    const taken = this.#parameters;
+  /**
+   * The finished statement, with the parameters since the last one. Only those that its text mentions: a
+   * part that was compiled and then not needed would leave parameters of no type.
+   */
+  statement(marked: string): {
+    readonly text: string;
+    readonly parameters: readonly ParameterText[];
+  } {
+    const given = this.#parameters;
     this.#parameters = [];
-    return taken;
+    const used: ParameterText[] = [];
+    const text = marked.replace(MARKED, (_, at: string) => {
+      const parameter = given[Number(at)];
+      if (parameter === undefined) throw new Error('a parameter of another statement');
+      const known = used.indexOf(parameter);
+      return `$${known >= 0 ? known + 1 : used.push(parameter)}`;
+    });
+    return { text, parameters: used };
   }
 
   /** Counts what `inside` compiles once for each of `rows`. */

@@ -169,7 +169,11 @@ export class Engine {
         throw error instanceof FlightError ? located(error, plan, options) : error;
       }
       const again = flightOf('mutation', replay.statements, variables, principal, options.flight);
-      const result = await this.#pool.fly(again, options.signal);
+      const result = await this.#pool.fly(again, options.signal).catch((cause: unknown) => {
+        throw cause instanceof FlightError
+          ? located(cause, { ...plan, ...replay }, options)
+          : cause;
+      });
       const answered = rowsOf(result, replay.statements.length, options.flight);
       return { parts: replay.parts, ...answered };
     }

@@ -35,8 +35,11 @@ const CONSTRAINTS: Readonly<Record<string, readonly [GatewayCode, string]>> = {
   '23P01': ['EXCLUSION_VIOLATION', 'This row excludes one that exists.'],
 };
 
-/** Raised by the change's own statement: see `atMostSql` in gateway/compile/write-sql.ts. */
+/** Raised by the change's own statement: see `boundedSql` in gateway/compile/write-sql.ts. */
 export const TOO_MANY_ROWS_STATE = '2201G';
+
+/** Raised by the recalling statement: see gateway/compile/operation-ids.ts. */
+export const ID_REUSED_STATE = '2201E';
 
 /** What a failed statement means to a client: a stable code, never SQL, never another row's values. */
 export function databaseFailure(error: unknown): GatewayError {
@@ -70,6 +73,10 @@ function meaningOf({ code, message }: ServerError): Meaning {
       code: 'TOO_MANY_ROWS',
       message: 'More rows are meant than atMost allows; nothing was changed.',
     };
+  }
+  if (code === ID_REUSED_STATE) {
+    const why = 'Another change was made under this opId; give each change an id of its own.';
+    return { code: 'OPERATION_ID_REUSED', message: why };
   }
   // RAISE in a function or trigger: its author wrote the message for the client.
   if (code === 'P0001') return { code: 'RAISED', message };

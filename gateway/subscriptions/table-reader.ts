@@ -98,7 +98,7 @@ export class TableReader {
     const filter =
       where === undefined || where.value === null ? 'true' : filterSql(where, scope, compilation);
     const text = `SELECT ${columns.sql()} FROM ${table.sqlName} ${alias}${own(from)} WHERE ${filter}${own(condition)}${own(tail)}`;
-    return { text, parameters: compilation.takeParameters(), write };
+    return { ...compilation.statement(text), write };
   }
 
   #render(part: Part[number], compilation: Compilation): string {

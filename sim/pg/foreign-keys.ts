@@ -54,10 +54,7 @@ export function foreignKeysAfterDelete(
   }
 }
 
-export function childrenOf(
-  backend: Backend,
-  parent: Table,
-): readonly [Table, ForeignKeyDefinition][] {
+function childrenOf(backend: Backend, parent: Table): readonly [Table, ForeignKeyDefinition][] {
   const found: [Table, ForeignKeyDefinition][] = [];
   for (const table of backend.core.tables.values()) {
     for (const foreign of table.definition.foreignKeys ?? []) {

@@ -19,7 +19,7 @@ export const ENGINE: Omit<EngineOptions, 'onStale'> = {
     maxDocuments: 1_000,
   },
   rows: { defaultRows: 100, maxRows: 1_000 },
-  maxCost: 1_000_000,
+  maxCost: 1_000_000_000_000,
 };
 
 export const NOBODY: Principal = { role: null, claims: '', key: '' };

@@ -7,7 +7,6 @@ import type { ChangeTransaction, TransactionHeader } from '#core/transaction.ts'
 import { sequenceOf } from '#core/version-vector.ts';
 import type { VersionVector } from '#core/version-vector.ts';
 import type { ConflictBuffer } from '#replicator/engine/apply/conflict-buffer.ts';
-import type { OrphanKeeper } from '#replicator/engine/apply/orphan-keeper.ts';
 import type { Quarantine } from '#replicator/engine/apply/quarantine.ts';
 import type { Spill } from '#replicator/engine/index/spill.ts';
 import type { UnstableIndex } from '#replicator/engine/index/unstable-index.ts';
@@ -26,13 +25,6 @@ export interface RebuildSources {
   readonly applied: VersionVector;
 }
 
-/** What else remembers, and is told again what the log has. */
-interface Memory {
-  readonly spill: Spill;
-  readonly quarantine: Quarantine;
-  readonly orphans: Pick<OrphanKeeper, 'watch'>;
-}
-
 interface Source {
   readonly pieces: AsyncGenerator<LoggedPiece>;
   head: ChangeTransaction | null;
@@ -45,7 +37,7 @@ interface Source {
  */
 export async function rebuildIndex(
   index: UnstableIndex,
-  { spill, quarantine, orphans }: Memory,
+  { spill, quarantine }: { readonly spill: Spill; readonly quarantine: Quarantine },
   sources: RebuildSources,
   pending: ConflictBuffer,
   signal: AbortSignal,
@@ -73,7 +65,6 @@ export async function rebuildIndex(
       const sink = pending.sink(relationId(slot.relation), slot.key);
       return late ? sink : onlyOf(sink, sources.own, accounted);
     });
-    if (transaction.replica === sources.own) orphans.watch(transaction);
     if (late) replayOwn(transaction, quarantine, pending);
     folded++;
     // What is folded here is all captured and applied: nothing is in flight.
