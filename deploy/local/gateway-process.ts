@@ -90,6 +90,11 @@ export class GatewayProcess {
     await this.#process?.untilEnded(STOP_TIMEOUT_MS);
   }
 
+  /** SIGKILL. */
+  async kill(): Promise<void> {
+    await this.#process?.kill();
+  }
+
   async #answers(): Promise<boolean> {
     const response = await fetch(`${this.url}?query=%7B__typename%7D`, {
       signal: AbortSignal.timeout(ASK_TIMEOUT_MS),

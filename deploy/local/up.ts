@@ -26,6 +26,7 @@ const CLUSTER = 'local';
 const LOCAL_GATEWAY = {
   introspection: true,
   graphiql: true,
+  statusPage: true,
   auth: { anonymousRole: 'postgres' },
 } as const;
 /** How long a restart that is under way may hold up the end. */

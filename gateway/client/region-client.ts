@@ -1,5 +1,8 @@
 import { RegionChoice } from './region-choice.ts';
 import type { RegionAddress } from './region-choice.ts';
+import { SilenceWatch } from './silence-watch.ts';
+import { unexcited } from './socket-class.ts';
+import type { SocketClass } from './socket-class.ts';
 import { isAlive, jittered, pause, resilientFetch } from './resilient-fetch.ts';
 import { resumable } from './resumable.ts';
 import type { LiveSubscription, SubscribePayload, SubscribingClient } from './resumable.ts';
@@ -26,13 +29,12 @@ export interface RegionClientOptions {
   readonly onResync?: (payload: SubscribePayload) => void;
 }
 
-/** A socket is asked for a sign of life this often; two that are missing end it. */
-const PING_MS = 200;
-const SILENCE_MAX_MS = 400;
+/** A socket is asked for a sign of life so long after the last one. */
+const PING_MS = 300;
 /** From the wish to connect to the acknowledgement. */
 const CONNECT_MAX_MS = 1500;
 const SUSPICION_MS = 150;
-const PROBE_TIMEOUT_MS = 200;
+const PROBE_TIMEOUT_MS = 250;
 const TRIES_MAX = 12;
 const WAIT_MIN_MS = 50;
 const WAIT_MAX_MS = 2000;
@@ -104,19 +106,24 @@ export class RegionClient {
 
   /**
    * Options to spread into graphql-ws's `createClient`. The stock ones wait 1.3 to 4 seconds before the
-   * first retry, and notice a silent network only when the operating system does.
+   * first retry, and notice a silent network only when the operating system does. On Node, give it the
+   * `WebSocket` of the package ws.
    */
-  socketOptions() {
+  socketOptions<Socket extends SocketClass>(webSocketImpl?: Socket) {
     let terminate: () => void = () => undefined;
-    let silence: ReturnType<typeof setTimeout> | undefined;
     let connecting: ReturnType<typeof setTimeout> | undefined;
     let dialled = this.#choice.current;
+    const silence = new SilenceWatch(() => terminate());
     const quiet = (): void => {
-      clearTimeout(silence);
+      silence.stop();
       clearTimeout(connecting);
     };
-    const giveUp = (): void => terminate();
+    const failed = (): void => {
+      quiet();
+      this.#choice.failed(dialled.name);
+    };
     return {
+      ...(webSocketImpl === undefined ? {} : { webSocketImpl: unexcited(webSocketImpl) }),
       url: (): string => {
         dialled = this.#choice.current;
         return socketUrl(dialled);
@@ -127,35 +134,27 @@ export class RegionClient {
       },
       retryAttempts: Number.POSITIVE_INFINITY,
       shouldRetry: (): boolean => true,
-      retryWait: async (retries: number): Promise<void> => {
-        const round = Math.floor(retries / this.#choice.all.length);
-        if (round > 0) await pause(jittered(Math.min(WAIT_MAX_MS, WAIT_MIN_MS * 2 ** round)));
-      },
+      retryWait: (retries: number): Promise<void> => this.#wait(retries),
       keepAlive: PING_MS,
       on: {
         connecting: (): void => {
           quiet();
-          connecting = setTimeout(giveUp, CONNECT_MAX_MS);
+          connecting = setTimeout(() => terminate(), CONNECT_MAX_MS);
         },
         connected: (): void => {
           clearTimeout(connecting);
           this.#choice.answered(dialled.name, Number.POSITIVE_INFINITY);
         },
-        // Any message is a sign of life; a ping of ours asks for one.
-        message: (): void => clearTimeout(silence),
+        message: (): void => silence.heard(),
         ping: (received: boolean, payload?: Record<string, unknown>): void => {
-          if (received) return this.#pinged(payload);
-          clearTimeout(silence);
-          silence = setTimeout(giveUp, SILENCE_MAX_MS);
+          if (received) this.#pinged(payload);
+          else silence.asked();
         },
         closed: (event: unknown): void => {
-          quiet();
-          if (!isNoFault(event)) this.#choice.failed(dialled.name);
+          if (isNoFault(event)) quiet();
+          else failed();
         },
-        error: (): void => {
-          quiet();
-          this.#choice.failed(dialled.name);
-        },
+        error: failed,
       },
       /** Not graphql-ws's: `wrap` puts the client's own in. */
       bindTerminate: (own: () => void): void => {
@@ -171,6 +170,12 @@ export class RegionClient {
   ): Client {
     options.bindTerminate(() => client.terminate());
     return resumable(client, this.#subscriptions, this.#options.onResync);
+  }
+
+  /** At once to the next region; then, when none is left to try, less and less often. */
+  async #wait(retries: number): Promise<void> {
+    const round = Math.floor(retries / this.#choice.all.length);
+    if (round > 0) await pause(jittered(Math.min(WAIT_MAX_MS, WAIT_MIN_MS * 2 ** round)));
   }
 
   #pinged(payload: Record<string, unknown> | undefined): void {

@@ -21,7 +21,8 @@ const RETRYABLE_STATUS: ReadonlySet<number> = new Set([502, 503, 504]);
 
 /**
  * `fetch` for GraphQL over HTTP that goes to the chosen region and, when that one does not answer, to the
- * next. A mutation is tried again only under the operation id that it carries, which makes it happen once.
+ * next. A mutation is tried again only if it carries an operation id (`opId`), which makes it happen once, or
+ * if it never left.
  */
 export function resilientFetch(settings: FetchSettings): typeof fetch {
   return async (input, init = {}) => {
@@ -47,6 +48,11 @@ export function resilientFetch(settings: FetchSettings): typeof fetch {
       } catch (error) {
         init.signal?.throwIfAborted();
         failure = error;
+        // It may have been done, and only the answer was lost.
+        if (!again && !neverSent(error)) {
+          settings.choice.failed(region.name);
+          throw error;
+        }
         settings.choice.failed(region.name);
       }
       const round = Math.floor(tried.length / settings.choice.all.length);
@@ -106,14 +112,22 @@ function requestUrl(input: Parameters<typeof fetch>[0], region: RegionAddress): 
   return at < 0 ? region.url : `${region.url}${given.slice(at)}`;
 }
 
-/** Whether a request body holds nothing but queries. */
+/** Whether a request may be executed twice: it holds nothing but queries, or operation ids. */
 function isSafe(body: string): boolean {
   try {
     const request = JSON.parse(body) as { readonly query?: unknown };
-    return typeof request.query === 'string' && !/\bmutation\b/.test(request.query);
+    if (typeof request.query !== 'string') return false;
+    return !/\bmutation\b/.test(request.query) || /\bopId\b/.test(body);
   } catch {
     return false;
   }
+}
+
+/** Node tells; a browser does not, and then it may have been sent. */
+function neverSent(error: unknown): boolean {
+  const cause = error instanceof Error ? error.cause : undefined;
+  const code = (cause as { readonly code?: unknown } | undefined)?.code;
+  return code === 'ECONNREFUSED' || code === 'ENOTFOUND' || code === 'UND_ERR_CONNECT_TIMEOUT';
 }
 
 export function jittered(ms: number): number {

@@ -87,7 +87,10 @@ function allowOrigin(
   response.setHeader('Vary', 'Origin');
   if (!origins.includes('*') && !origins.includes(origin)) return;
   response.setHeader('Access-Control-Allow-Origin', origins.includes('*') ? '*' : origin);
-  response.setHeader('Access-Control-Expose-Headers', 'X-Request-Id, X-Causal-Token, Retry-After');
+  response.setHeader(
+    'Access-Control-Expose-Headers',
+    'X-Request-Id, X-Causal-Token, X-Region, Retry-After',
+  );
 }
 
 function preflight(response: ServerResponse): void {

@@ -44,4 +44,6 @@ export interface LocalTable {
   readonly uniqueColumns: ReadonlySet<string>;
   /** Those of deferrable constraints, which nobody checks while apply writes: it has to look itself. */
   readonly unchecked?: ReadonlySet<string>;
+  /** Whether a foreign key points at this table. */
+  readonly referenced?: boolean;
 }

@@ -28,6 +28,7 @@ export type Statement =
   | ClearQuarantineStatement
   | FindRivalsStatement
   | EmitVerdictStatement
+  | FindOrphansStatement
   | { readonly kind: 'readSnapshot' }
   | EmitMarkStatement
   | { readonly kind: 'readState' }
@@ -209,6 +210,31 @@ export interface RivalRow {
   readonly values: readonly PgText[];
 }
 
+/** Rows, now locked, that refer by a foreign key to rows of `relation` which are no longer there. */
+export interface FindOrphansStatement {
+  readonly kind: 'findOrphans';
+  readonly relation: Relation;
+  /** The rows as they were, in the order of `relation.columns`. */
+  readonly rows: readonly (readonly PgText[])[];
+}
+
+/** What one foreign key has to say about them. */
+export interface OrphanGroup {
+  readonly constraint: string;
+  /** The child's key and the foreign key's columns, no others. */
+  readonly relation: Relation;
+  /** Positions of the foreign key's columns. */
+  readonly referring: readonly number[];
+  readonly onDelete: 'no action' | 'cascade' | 'set null' | 'set default';
+  readonly rows: readonly {
+    /** Position in the statement's rows. */
+    readonly parent: number;
+    readonly values: readonly PgText[];
+    /** The defaults of the foreign key's columns. */
+    readonly defaults: readonly PgText[];
+  }[];
+}
+
 /**
  * A message of this transaction, outside of any origin, that capture turns into an operation of our own
  * with the marker of the same transaction; without such a marker it means nothing, so nobody can forge it.
@@ -318,6 +344,7 @@ export type StatementResult =
   | { readonly kind: 'locked'; readonly rows: readonly LockedRow[] }
   | { readonly kind: 'snapshot'; readonly snapshot: Snapshot }
   | { readonly kind: 'state'; readonly state: RegionState }
+  | { readonly kind: 'orphans'; readonly groups: readonly OrphanGroup[] }
   | { readonly kind: 'rivals'; readonly rows: readonly RivalRow[] }
   | { readonly kind: 'quarantined'; readonly rows: readonly QuarantineRow[] }
   | { readonly kind: 'settings'; readonly value: string | null }

@@ -16,6 +16,7 @@ import {
   writeConflicts,
   writeQuarantine,
 } from './sql-records.ts';
+import { findOrphans } from './sql-orphans.ts';
 import { findRivals } from './sql-rivals.ts';
 import { deleteRows, insertRows, updateRows } from './sql-rows.ts';
 import {
@@ -51,6 +52,8 @@ export function renderStatement(statement: Statement, context: RenderContext): R
       return lockRows(statement, context.shape(statement.relation));
     case 'lockTable':
       return lockTable(statement, context.shape(statement.relation));
+    case 'findOrphans':
+      return findOrphans(statement, context.shape(statement.relation));
     case 'findRivals':
       return findRivals(statement, context.shape(statement.relation));
     case 'truncateExcept':

@@ -2,6 +2,7 @@ import { must } from '#core/assert.ts';
 import { relationId } from '#core/relation.ts';
 import type { Relation } from '#core/relation.ts';
 import type { LocalTable } from '#replicator/engine/database-port.ts';
+import { parseReferencingKey, referencingKeyQuery } from './referencing-keys.ts';
 import { prepared, quoteIdentifier } from './sql-query.ts';
 import type { Answer, Query } from './sql-query.ts';
 import type { ColumnShape, TableShape } from './table-shape.ts';
@@ -43,11 +44,12 @@ export class Catalogue {
 
   async #read(relation: Relation): Promise<TableShape | null> {
     const name = [relation.schema, relation.name];
-    const [columns, sets, indexes, generated] = await Promise.all([
+    const [columns, sets, indexes, generated, referencing] = await Promise.all([
       this.#ask(prepared(COLUMNS, name)),
       this.#ask(prepared(UNIQUE_SETS, name)),
       this.#ask(uniqueIndexQuery(relation, this.#serverVersion)),
       this.#ask(generatedColumnQuery(relation)),
+      this.#ask(referencingKeyQuery(relation)),
     ]);
     if (columns.rows.length === 0) return null;
     const shapes = columns.rows.map(columnShape);
@@ -56,6 +58,7 @@ export class Catalogue {
       columns: new Map(shapes.map((shape) => [shape.name, shape])),
       uniqueSets: sets.rows.map(([names]) => new Set(JSON.parse(names ?? '[]') as string[])),
       uniqueIndexes: indexes.rows.map(([index]) => parseUniqueIndex(must(index, 'index'))),
+      referencedBy: referencing.rows.map(([key]) => parseReferencingKey(must(key, 'foreign key'))),
       generated: generated.rows.map(([column, expression]) => ({
         name: must(column, 'generated column'),
         expression: must(expression, 'expression'),
@@ -73,6 +76,7 @@ export function localTable(relation: Relation, shape: TableShape): LocalTable {
   return {
     columns: [...shape.columns.values()].filter((c) => !c.generated).map((c) => c.name),
     uniqueColumns: new Set(others.flatMap((names) => [...names])),
+    referenced: shape.referencedBy.length > 0,
     unchecked: new Set(
       shape.uniqueIndexes.filter((i) => i.deferrable).flatMap(({ columns }) => columns),
     ),

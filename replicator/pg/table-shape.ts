@@ -4,6 +4,7 @@ import type { Relation } from '#core/relation.ts';
 import type { RowKey } from '#core/row-key.ts';
 import { keyParts } from '#core/row-key.ts';
 import { quoteIdentifier } from './sql-query.ts';
+import type { ReferencingKey } from './referencing-keys.ts';
 import type { SqlParameters } from './sql-parameters.ts';
 import type { GeneratedColumn, UniqueIndex } from './unique-indexes.ts';
 
@@ -18,6 +19,8 @@ export interface TableShape {
   /** The same without the primary key, as conditions on rows. */
   readonly uniqueIndexes: readonly UniqueIndex[];
   readonly generated: readonly GeneratedColumn[];
+  /** Foreign keys that point at this table. */
+  readonly referencedBy: readonly ReferencingKey[];
 }
 
 export interface ColumnShape {

@@ -25,6 +25,8 @@ export class Backend {
   #open: OpenTransaction | null = null;
   /** What is to be looked at when the statement is over: foreign keys. */
   readonly afterStatement: (() => Step<void>)[] = [];
+  /** Tells the client that the server ended the session. */
+  onTerminated: () => void = () => {};
   #busy = false;
   #leaving = false;
   #gone = false;
@@ -70,6 +72,21 @@ export class Backend {
     if (this.#leaving) return;
     this.#leaving = true;
     if (!this.#busy) this.#exit();
+  }
+
+  /**
+   * pg_terminate_backend: whatever it is doing is broken off, unless its commit is in the WAL already;
+   * nothing interrupts a commit.
+   */
+  terminate(): void {
+    if (this.#gone) return;
+    this.#leaving = true;
+    const committing = this.#busy && (this.#open?.commitLsn ?? 0) > 0;
+    if (!committing) {
+      this.core.waits.drop(this);
+      this.#exit();
+    }
+    this.onTerminated();
   }
 
   /**
@@ -119,6 +136,7 @@ export class Backend {
     error: SqlError | null,
     done: (value: Result) => void,
   ): void {
+    if (this.#gone) return;
     const next = error === null ? step.next() : step.throw(error);
     if (next.done === true) {
       done(next.value);

@@ -54,7 +54,10 @@ export function foreignKeysAfterDelete(
   }
 }
 
-function childrenOf(backend: Backend, parent: Table): readonly [Table, ForeignKeyDefinition][] {
+export function childrenOf(
+  backend: Backend,
+  parent: Table,
+): readonly [Table, ForeignKeyDefinition][] {
   const found: [Table, ForeignKeyDefinition][] = [];
   for (const table of backend.core.tables.values()) {
     for (const foreign of table.definition.foreignKeys ?? []) {

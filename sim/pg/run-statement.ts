@@ -9,6 +9,7 @@ import type {
   StatementResult,
 } from '#replicator/engine/statement.ts';
 import type { Backend } from '#sim/pg/backend.ts';
+import { findOrphans } from '#sim/pg/run-orphans.ts';
 import { runRecord } from '#sim/pg/run-records.ts';
 import { findRivals } from '#sim/pg/run-rivals.ts';
 import {
@@ -128,6 +129,8 @@ function* run(
       return DONE;
     case 'truncateExcept':
       return yield* truncateExcept(backend, statement, snapshot);
+    case 'findOrphans':
+      return yield* findOrphans(backend, statement, snapshot);
     case 'findRivals':
       return yield* findRivals(backend, statement, snapshot);
     case 'emitVerdict':

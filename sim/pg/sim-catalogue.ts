@@ -33,7 +33,17 @@ export class SimCatalogue {
     return {
       columns: written.map(({ name }) => name),
       uniqueColumns: new Set(others.flat()),
+      referenced: this.#isReferenced(definition),
     };
+  }
+
+  #isReferenced({ schema, name }: TableDefinition): boolean {
+    const tables = [...this.#core.tables.values()];
+    return tables.some(({ definition: { foreignKeys = [] } }) =>
+      foreignKeys.some(
+        ({ references }) => references.schema === schema && references.name === name,
+      ),
+    );
   }
 
   forget(): void {

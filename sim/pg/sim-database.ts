@@ -17,6 +17,7 @@ import { SimSession } from '#sim/pg/sim-session.ts';
 // As the adapter waits for an origin that a dead session still holds.
 const ORIGIN_ATTEMPTS_MAX = 50;
 const ORIGIN_RETRY_US = 100_000;
+const STALE_AFTER_ATTEMPTS = 10;
 
 export interface DatabaseParts {
   readonly core: ServerCore;
@@ -41,8 +42,11 @@ export class SimDatabase implements Database {
   async open(kind: SessionKind): Promise<DatabaseSession> {
     const { core, origin } = this.#parts;
     const connection = await this.#parts.connect();
-    const backend = new Backend(core, `${core.name} ${kind}`);
+    const backend = new Backend(core, kind);
     connection.accepted({ hungUp: () => backend.leave() });
+    backend.onTerminated = () => {
+      connection.closeFromServer('terminating connection due to administrator command');
+    };
     if (kind === 'apply') {
       backend.replica = true;
       backend.synchronousCommit = false;
@@ -70,6 +74,7 @@ export class SimDatabase implements Database {
       const holder = await connection.answer<boolean>((answered) => {
         connection.toServer(() => {
           const busy = (core.origins.get(origin) ?? backend) !== backend;
+          if (busy && attempt === STALE_AFTER_ATTEMPTS) endStaleAppliers(backend);
           core.time.after(core.pace.statement(0), () => connection.toClient(() => answered(busy)));
         });
       });
@@ -81,5 +86,12 @@ export class SimDatabase implements Database {
       }
       await new Promise<void>((resolve) => scheduler.after(ORIGIN_RETRY_US, resolve));
     }
+  }
+}
+
+/** Of a replicator that is frozen or cut off in the middle of a batch. */
+function endStaleAppliers(own: Backend): void {
+  for (const backend of own.core.backends) {
+    if (backend !== own && backend.name === own.name) backend.terminate();
   }
 }

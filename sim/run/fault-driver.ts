@@ -186,6 +186,8 @@ export function worldFaults(
     case 'log.full':
     case 'slot.rewind':
     case 'pg.disk-full':
+    case 'pg.power-loss':
+    case 'pg.cut':
     case 'double':
       return [{ do: name, target }];
     default:

@@ -168,6 +168,10 @@ export type WorldFault =
   | { readonly do: 'pg.restore'; readonly target: RegionId; readonly ageMs: number }
   | { readonly do: 'pg.disk-full'; readonly target: RegionId }
   | { readonly do: 'pg.slow-io'; readonly target: RegionId; readonly fsyncMs: number }
+  /** Power failure of the database's machine: nobody is told, and only what was flushed survives. */
+  | { readonly do: 'pg.power-loss'; readonly target: RegionId }
+  /** Every connection to the database breaks, for both ends. */
+  | { readonly do: 'pg.cut'; readonly target: RegionId }
   /** A second replicator of the region, the first one not stopped. */
   | { readonly do: 'double'; readonly target: RegionId };
 

@@ -146,6 +146,14 @@ export const FAULT_WORDS: readonly FaultWord[] = [
     fsync: required(duration()),
   }),
   word(
+    'pg.power-loss',
+    'the database’s machine loses power: nobody is told, and what was not flushed is gone',
+    'target eu',
+    { target },
+    true,
+  ),
+  word('pg.cut', 'every connection to the database breaks', 'target eu', { target }, true),
+  word(
     'double',
     'a second replicator of the region runs beside the first',
     'target eu; for 1s to 60s',

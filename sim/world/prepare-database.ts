@@ -1,4 +1,5 @@
 import type { RegionId } from '#core/region.ts';
+import type { RandomStream } from '#sim/kernel/ports.ts';
 import type { SimClock } from '#sim/clock/sim-clock.ts';
 import type { Kernel } from '#sim/kernel/kernel.ts';
 import type { ReplicatedTable } from '#sim/pg/prepare-region.ts';
@@ -9,7 +10,15 @@ import { commitEvent } from '#sim/world/commit-history.ts';
 import { CLUSTER, PUBLICATION, SLOT } from '#sim/world/region-defaults.ts';
 import type { Witness } from '#sim/world/witness.ts';
 
-const VERSION = 180_004;
+const VERSION_NEWEST = 180_004;
+/** Without an origin filter: apply's transactions are told by their marker alone. */
+const VERSION_OLDEST = 150_018;
+const OLDEST_CHANCE = 0.15;
+/** Transaction ids are about to wrap: what compares them must not mind. */
+const WRAP_CHANCE = 0.25;
+const FIRST_XID = 740;
+const WRAP_XID = 0x1_0000_0000;
+const WRAP_DISTANCE_MAX = 3_000;
 
 /** A server with the scenario's tables. */
 export function createDatabase(
@@ -19,9 +28,12 @@ export function createDatabase(
   options: WorldOptions,
   witness: Witness,
 ): SimPg {
+  const name = `${region}.pg`;
+  const model = drawModel(kernel.streams.stream(`${name}/model`));
+  kernel.trace.point(`${name}.model`, model);
   const pg = new SimPg({
-    name: `${region}.pg`,
-    version: VERSION,
+    name,
+    ...model,
     scheduler: kernel,
     streams: kernel.streams,
     trace: kernel.trace,
@@ -34,6 +46,17 @@ export function createDatabase(
     lost: (_entries, lsn, why) => witness.rewound(region, lsn, why),
   });
   return pg;
+}
+
+/** Servers differ: the seed says by what. */
+function drawModel(random: RandomStream): {
+  readonly version: number;
+  readonly initialXid: number;
+} {
+  const version = random.chance(OLDEST_CHANCE) ? VERSION_OLDEST : VERSION_NEWEST;
+  const distance = random.between(1, WRAP_DISTANCE_MAX);
+  const initialXid = random.chance(WRAP_CHANCE) ? WRAP_XID - distance : FIRST_XID + distance;
+  return { version, initialXid };
 }
 
 /** What `everywrite init` does to it; takes virtual time. */

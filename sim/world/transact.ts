@@ -1,11 +1,16 @@
 import { EverywriteError } from '#core/errors.ts';
 import type { Kernel } from '#sim/kernel/kernel.ts';
 import type { ReadRow, Row } from '#sim/history/event.ts';
-import type { ClientStatement } from '#sim/pg/client-statement.ts';
+import type { RandomStream } from '#sim/kernel/ports.ts';
+import type { ClientResult, ClientStatement } from '#sim/pg/client-statement.ts';
 import type { SimClient } from '#sim/pg/sim-client.ts';
 import type { SimPg } from '#sim/pg/sim-pg.ts';
 import { SqlError } from '#sim/pg/sql-error.ts';
 import type { ClientStep, ClientTransaction, TransactResult } from '#sim/run/world.ts';
+
+const SAVEPOINT_CHANCE = 0.2;
+const REPEAT_CHANCE = 0.25;
+const RELEASE_CHANCE = 0.5;
 
 /** One transaction of an application on a connection of its own, given up when its time is over. */
 export function transact(
@@ -22,7 +27,8 @@ export function transact(
     });
     const run = async (): Promise<TransactResult> => {
       client = await pg.client({ scheduler: kernel });
-      return perform(kernel, client, transaction, () => {
+      const style = kernel.streams.stream(`${pg.core.name}/style`);
+      return perform(kernel, client, transaction, style, () => {
         committing = true;
       });
     };
@@ -40,13 +46,14 @@ async function perform(
   kernel: Kernel,
   client: SimClient,
   { steps, op, holdMs }: ClientTransaction,
+  style: RandomStream,
   committing: () => void,
 ): Promise<TransactResult> {
   const rows: ReadRow[] = [];
   let affected = 0;
   await client.execute({ kind: 'begin', tag: String(op) });
   for (const step of steps) {
-    const result = await client.execute(statementOf(step));
+    const result = await inStyle(client, statementOf(step), style);
     if (step.kind === 'read') {
       rows.push({ table: step.table, key: keyText(step.key), row: result.rows[0]?.values ?? null });
     } else affected += result.count;
@@ -60,6 +67,26 @@ async function perform(
   const { commitLsn, rolledBack } = await client.execute({ kind: 'commit' });
   if (rolledBack) return { kind: 'failed', error: 'ROLLBACK' };
   return { kind: 'committed', commitLsn, rows, affected };
+}
+
+/**
+ * As drivers and frameworks do it: some put a savepoint around each statement, whose rows then carry
+ * ids that no snapshot lists; some try a statement, take it back and do it again.
+ */
+async function inStyle(
+  client: SimClient,
+  statement: ClientStatement,
+  style: RandomStream,
+): Promise<ClientResult> {
+  if (!style.chance(SAVEPOINT_CHANCE)) return client.execute(statement);
+  await client.execute({ kind: 'savepoint', name: 'step' });
+  if (style.chance(REPEAT_CHANCE)) {
+    await client.execute(statement);
+    await client.execute({ kind: 'rollbackTo', name: 'step' });
+  }
+  const result = await client.execute(statement);
+  if (style.chance(RELEASE_CHANCE)) await client.execute({ kind: 'release', name: 'step' });
+  return result;
 }
 
 function statementOf(step: ClientStep): ClientStatement {

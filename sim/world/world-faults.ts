@@ -80,6 +80,20 @@ const INJECTORS: { readonly [Kind in WorldFault['do']]: Injector<Kind> } = {
     pg.slowDisk(us(fsyncMs));
     return () => pg.slowDisk(0);
   },
+  'pg.power-loss': (world, { target }) => {
+    const { pg } = regionOf(world, target);
+    pg.powerLoss();
+    world.witness.process(`${target}.pg`, 'down', 'power failure');
+    world.kernel.after(RECOVERY_US, () => {
+      pg.start(DATABASE_RECOVERY_US);
+      world.witness.process(`${target}.pg`, 'up', 'started');
+    });
+    return NOTHING;
+  },
+  'pg.cut': (world, { target }) => {
+    regionOf(world, target).pg.cutConnections();
+    return NOTHING;
+  },
   double: (world, { target }) => {
     const second = regionOf(world, target).startReplicator();
     return () => second.process.kill();

@@ -18,6 +18,8 @@ export interface RegionsOptions {
   /** Column types, as in the configuration file. */
   readonly columns?: Readonly<Record<string, string>>;
   readonly replication?: Readonly<Record<string, number | string | boolean>>;
+  /** The section `gateway` of the configuration file. */
+  readonly gateway?: Readonly<Record<string, unknown>>;
   readonly postgresBinDir?: string;
   readonly postgresSettings?: Readonly<Record<string, string>>;
   /** Runs in one region after it is prepared, before any replicator: what only this region has. */
@@ -57,6 +59,7 @@ export class TestRegions {
       config: {
         columns: options.columns ?? {},
         replication: { heartbeatIntervalMs: 100, ...options.replication },
+        ...(options.gateway === undefined ? {} : { gateway: options.gateway }),
       },
     });
     const regions = new Map<string, TestRegion>();

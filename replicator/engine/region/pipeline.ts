@@ -14,6 +14,7 @@ import { Fence } from '#replicator/engine/apply/fence.ts';
 import { Inbox } from '#replicator/engine/apply/inbox.ts';
 import { KnownVersions } from '#replicator/engine/apply/known-versions.ts';
 import { LocalTables } from '#replicator/engine/apply/local-tables.ts';
+import { OrphanKeeper } from '#replicator/engine/apply/orphan-keeper.ts';
 import { Quarantine } from '#replicator/engine/apply/quarantine.ts';
 import { Capture } from '#replicator/engine/capture/capture.ts';
 import type { CaptureEvent } from '#replicator/engine/capture/capture.ts';
@@ -56,6 +57,7 @@ export interface PipelineParts {
   readonly quarantine: Quarantine;
   readonly fence: Fence;
   readonly spill: Spill;
+  readonly orphans: OrphanKeeper;
   readonly applier: Applier;
   readonly publisher: Publisher;
   readonly capture: Capture;
@@ -162,10 +164,9 @@ async function assemble(
   await completeCopies(ports, others(options), reachOf(copiers, applied), signal);
   await spill.reset();
   await loadQuarantine(opened.control, quarantine, footing.capture.settings);
-  await rebuildIndex(index, { spill, quarantine }, sources, conflicts, signal);
-  const known = new Map(footing.capture.vector).set(replica, Infinity);
-  if (!covers(known, applied)) applier.watchLastMarker();
-  applier.captured(footing.capture.sequence, footing.capture.vector);
+  const orphans = new OrphanKeeper({ ...ports, stable: () => matrix.stable() });
+  await rebuildIndex(index, { spill, quarantine, orphans }, sources, conflicts, signal);
+  tellWhatIsCaptured(applier, footing);
   return {
     footing,
     index,
@@ -173,6 +174,7 @@ async function assemble(
     ownRow,
     inbox,
     quarantine,
+    orphans,
     fence,
     spill,
     applier,
@@ -184,6 +186,12 @@ async function assemble(
     progress: new Progress(),
     sessions,
   };
+}
+
+function tellWhatIsCaptured(applier: Applier, { replica, applied, capture }: Footing): void {
+  const known = new Map(capture.vector).set(replica, Infinity);
+  if (!covers(known, applied)) applier.watchLastMarker();
+  applier.captured(capture.sequence, capture.vector);
 }
 
 function reachOf(
@@ -296,6 +304,7 @@ class RunningPipeline implements Pipeline {
       this.#captureLoop(stop.signal),
       publisher.run(stop.signal),
       applier.run(stop.signal),
+      this.#parts.orphans.run(stop.signal),
       new Housekeeping(this.#ports, this.#options, this.#parts, this.#control).run(stop.signal),
       ...[...copiers.values()].map((copier) => copier.run(stop.signal)),
       ...[...copies].map(([origin, copy]) => {
@@ -373,11 +382,12 @@ class RunningPipeline implements Pipeline {
   }
 
   #captured(event: CaptureEvent): void {
-    const { index, applier, capture, publisher, fence, quarantine } = this.#parts;
+    const { index, applier, capture, publisher, fence, quarantine, orphans } = this.#parts;
     switch (event.kind) {
       case 'transaction': {
         const { transaction, piece, xid, state, generation } = event;
         if (generation !== undefined) applier.markerMet(generation);
+        orphans.watch(transaction);
         index.foldOwn(transaction, xid, (slot) =>
           applier.pending.sink(relationId(slot.relation), slot.key),
         );

@@ -7,6 +7,7 @@ import type { ChangeTransaction, TransactionHeader } from '#core/transaction.ts'
 import { sequenceOf } from '#core/version-vector.ts';
 import type { VersionVector } from '#core/version-vector.ts';
 import type { ConflictBuffer } from '#replicator/engine/apply/conflict-buffer.ts';
+import type { OrphanKeeper } from '#replicator/engine/apply/orphan-keeper.ts';
 import type { Quarantine } from '#replicator/engine/apply/quarantine.ts';
 import type { Spill } from '#replicator/engine/index/spill.ts';
 import type { UnstableIndex } from '#replicator/engine/index/unstable-index.ts';
@@ -25,6 +26,13 @@ export interface RebuildSources {
   readonly applied: VersionVector;
 }
 
+/** What else remembers, and is told again what the log has. */
+interface Memory {
+  readonly spill: Spill;
+  readonly quarantine: Quarantine;
+  readonly orphans: Pick<OrphanKeeper, 'watch'>;
+}
+
 interface Source {
   readonly pieces: AsyncGenerator<LoggedPiece>;
   head: ChangeTransaction | null;
@@ -37,7 +45,7 @@ interface Source {
  */
 export async function rebuildIndex(
   index: UnstableIndex,
-  { spill, quarantine }: { readonly spill: Spill; readonly quarantine: Quarantine },
+  { spill, quarantine, orphans }: Memory,
   sources: RebuildSources,
   pending: ConflictBuffer,
   signal: AbortSignal,
@@ -65,6 +73,7 @@ export async function rebuildIndex(
       const sink = pending.sink(relationId(slot.relation), slot.key);
       return late ? sink : onlyOf(sink, sources.own, accounted);
     });
+    if (transaction.replica === sources.own) orphans.watch(transaction);
     if (late) replayOwn(transaction, quarantine, pending);
     folded++;
     // What is folded here is all captured and applied: nothing is in flight.

@@ -176,6 +176,28 @@ test('a flight that has arrived is carried out although its client is gone, COMM
   });
 });
 
+test('a session to apply ends a frozen one that keeps the origin', async () => {
+  const server = simServer();
+  const { pg, kernel } = server;
+  await play(server, async () => {
+    await prepare(server);
+    const frozen = kernel.spawn('frozen');
+    const theirs = pg.connectFrom({ scheduler: frozen }, 'shop');
+    const stale = await theirs.database.open('apply');
+    await stale.flight([{ kind: 'begin', lockTimeoutMs: 40 }, { kind: 'enterOrigin' }]);
+    frozen.freeze();
+    const startedUs = kernel.nowUs();
+    const ours = pg.connectFrom({ scheduler: kernel }, 'shop');
+    const session = await ours.database.open('apply');
+    expect(kernel.nowUs() - startedUs).toBeGreaterThan(900_000);
+    await session.flight([{ kind: 'enterOrigin' }, { kind: 'leaveOrigin' }]);
+    frozen.thaw();
+    await expect(stale.flight([{ kind: 'leaveOrigin' }])).rejects.toMatchObject({
+      code: 'DATABASE_UNREACHABLE',
+    });
+  });
+});
+
 test('savepoints have ids of their own, which rows show and snapshots do not', async () => {
   const server = simServer({ initialXid: 0xffff_fffe });
   const { pg, kernel } = server;

@@ -63,7 +63,7 @@ async function rebuilt(logs: ReturnType<typeof streams>, applied: VersionVector,
   const { signal } = new AbortController();
   await rebuildIndex(
     index,
-    { spill, quarantine: new Quarantine() },
+    { spill, quarantine: new Quarantine(), orphans: { watch: () => undefined } },
     sources,
     new ConflictBuffer(),
     signal,

@@ -89,7 +89,8 @@ class RecordingRegion {
     const spill = new Spill(this.#index, new SpillSession(), 'o', 1000, (slot) => this.#sink(slot));
     const streams = logsOf(history.filter((t) => t.replica !== OWN || t.sequence <= tail));
     const vectors = { foldFrom: EMPTY_VECTOR, stable: EMPTY_VECTOR, applied: this.applied };
-    const parts = { spill, quarantine: new Quarantine() };
+    const orphans = { watch: () => undefined };
+    const parts = { spill, quarantine: new Quarantine(), orphans };
     const { signal } = new AbortController();
     await rebuildIndex(
       this.#index,
