@@ -12,6 +12,7 @@ export interface EscapeListeners {
 const HARMLESS = new Set(['Microtask', 'TickObject', 'PROMISE', 'Immediate']);
 const STACK_FRAMES = 40;
 const OURS = /\/(?:core|conflict|replicator|gateway|sim|tests)\/[\w./-]+\.ts:\d+/;
+const SYNCHRONOUS = /(?:sync|Sync)\w* \(node:zlib/;
 const DETECTOR = /sim\/kernel\/escape-detector\.ts/;
 
 /**
@@ -79,7 +80,7 @@ export class EscapeDetector {
     const stack = (new Error('escape').stack ?? '').split('\n').slice(1);
     Error.stackTraceLimit = limit;
     // The synchronous half of zlib makes the same handle as the other one.
-    if (stack.some((frame) => /syncBufferWrapper|Sync \(node:zlib/.test(frame))) return;
+    if (stack.some((frame) => SYNCHRONOUS.test(frame))) return;
     const ours = stack.filter((frame) => OURS.test(frame) && !/node_modules/.test(frame));
     const line = ours.find(
       (frame) => !DETECTOR.test(frame) && !/sim\/kernel\/kernel\.ts/.test(frame),

@@ -179,6 +179,8 @@ export function worldFaults(
       return [{ do: 'pg.restore', target, ageMs: durationField(planned, 'age') }];
     case 'pg.slow-io':
       return [{ do: 'pg.slow-io', target, fsyncMs: durationField(planned, 'fsync') }];
+    case 'pg.sync-standby':
+      return [{ do: 'pg.sync-standby', target, delayMs: durationField(planned, 'delay') }];
     case 'lose-region':
       return lostRegion(target, fields['log'] === 'keeps');
     case 'pause':

@@ -172,6 +172,8 @@ export type WorldFault =
   | { readonly do: 'pg.power-loss'; readonly target: RegionId }
   /** Every connection to the database breaks, for both ends. */
   | { readonly do: 'pg.cut'; readonly target: RegionId }
+  /** Commits wait for a standby: the slot delivers what no snapshot shows yet. */
+  | { readonly do: 'pg.sync-standby'; readonly target: RegionId; readonly delayMs: number }
   /** A second replicator of the region, the first one not stopped. */
   | { readonly do: 'double'; readonly target: RegionId };
 

@@ -154,6 +154,12 @@ export const FAULT_WORDS: readonly FaultWord[] = [
   ),
   word('pg.cut', 'every connection to the database breaks', 'target eu', { target }, true),
   word(
+    'pg.sync-standby',
+    'commits wait for a standby, and the slot delivers them before anybody sees them',
+    'target eu; delay 1ms to 2s',
+    { target, delay: required(duration()) },
+  ),
+  word(
     'double',
     'a second replicator of the region runs beside the first',
     'target eu; for 1s to 60s',

@@ -94,6 +94,11 @@ const INJECTORS: { readonly [Kind in WorldFault['do']]: Injector<Kind> } = {
     regionOf(world, target).pg.cutConnections();
     return NOTHING;
   },
+  'pg.sync-standby': (world, { target, delayMs }) => {
+    const { pg } = regionOf(world, target);
+    pg.syncStandby(us(delayMs));
+    return () => pg.syncStandby(null);
+  },
   double: (world, { target }) => {
     const second = regionOf(world, target).startReplicator();
     return () => second.process.kill();

@@ -1,3 +1,4 @@
+import { zstdCompressSync, zstdDecompressSync } from 'node:zlib';
 import { expect, test } from 'vitest';
 import { Kernel } from '#sim/kernel/kernel.ts';
 import type { RunEnd } from '#sim/kernel/kernel.ts';
@@ -142,6 +143,14 @@ test('what leaves virtual time is named with its line', async () => {
     expect(findings[0]?.message).toMatch(/kernel\.test\.ts:\d+/);
   }
   expect(() => Date.now()).not.toThrow();
+});
+
+test('what compresses at once escapes nothing', async () => {
+  const kernel = new Kernel({ seed: 1 });
+  kernel.spawn('eu').after(10, () => {
+    zstdDecompressSync(zstdCompressSync(Buffer.alloc(10_000)));
+  });
+  expect((await kernel.run(SECOND)).findings).toEqual([]);
 });
 
 test('a process whose error nobody catches dies, and the run says so', async () => {
