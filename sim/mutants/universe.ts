@@ -7,7 +7,7 @@ const REGIONS = ['eu', 'us', 'ap'] as const;
 const HEAL_MS = 12_000;
 const LOAD_MS = 15_000;
 const FAULTS_FROM_MS = 2_000;
-const FAULTS_MAX = 4;
+const FAULTS_MAX = 5;
 
 type Document = Readonly<Record<string, unknown>>;
 type Draw = (random: RandomStream) => Document;
@@ -26,7 +26,26 @@ const FAULTS: readonly Draw[] = [
   (r) => ({ do: 'clock.jump', target: region(r), by: `${r.pick(['-', ''])}${ms(r, 10, 60_000)}` }),
   (r) => ({ do: 'log.lose-tail', target: region(r), window: ms(r, 100, 60_000) }),
   (r) => ({ do: 'log.lose-replies', target: region(r), probability: 0.2, for: ms(r, 500, 5_000) }),
+  (r) => ({ do: 'log.lose-tail', target: region(r), window: '60s' }),
   (r) => ({ do: 'slot.rewind', target: region(r) }),
+  (r) => ({
+    do: 'pg.slow-stream',
+    target: region(r),
+    add: ms(r, 3, 60),
+    for: ms(r, 1_000, 10_000),
+  }),
+  (r) => ({
+    do: 'pg.slow-stream',
+    target: region(r),
+    add: ms(r, 3, 60),
+    for: ms(r, 1_000, 10_000),
+  }),
+  (r) => ({
+    do: 'pg.slow-stream',
+    target: region(r),
+    add: ms(r, 3, 60),
+    for: ms(r, 1_000, 10_000),
+  }),
   (r) => ({ do: 'pg.slow-io', target: region(r), fsync: ms(r, 1, 60), for: ms(r, 500, 5_000) }),
   (r) => ({
     do: 'pg.sync-standby',
@@ -47,7 +66,7 @@ export function drawUniverse(seed: number): Scenario {
   const document = {
     name: `universe-${seed}`,
     about: 'everything drawn from the seed',
-    topology: { regions: [...REGIONS], sync_interval: `${random.pick([0, 200, 1000])}ms` },
+    topology: { regions: [...REGIONS], sync_interval: `${random.pick([0, 500, 2_000])}ms` },
     workload: workload(random),
     faults,
     heal: { at: `${HEAL_MS}ms` },

@@ -181,6 +181,8 @@ export function worldFaults(
       return [{ do: 'pg.slow-io', target, fsyncMs: durationField(planned, 'fsync') }];
     case 'pg.sync-standby':
       return [{ do: 'pg.sync-standby', target, delayMs: durationField(planned, 'delay') }];
+    case 'pg.slow-stream':
+      return [{ do: 'pg.slow-stream', target, addMs: durationField(planned, 'add') }];
     case 'lose-region':
       return lostRegion(target, fields['log'] === 'keeps');
     case 'pause':

@@ -174,6 +174,8 @@ export type WorldFault =
   | { readonly do: 'pg.cut'; readonly target: RegionId }
   /** Commits wait for a standby: the slot delivers what no snapshot shows yet. */
   | { readonly do: 'pg.sync-standby'; readonly target: RegionId; readonly delayMs: number }
+  /** What the database sends to its replicator takes longer: capture is behind what is committed. */
+  | { readonly do: 'pg.slow-stream'; readonly target: RegionId; readonly addMs: number }
   /** A second replicator of the region, the first one not stopped. */
   | { readonly do: 'double'; readonly target: RegionId };
 

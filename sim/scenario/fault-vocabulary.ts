@@ -160,6 +160,12 @@ export const FAULT_WORDS: readonly FaultWord[] = [
     { target, delay: required(duration()) },
   ),
   word(
+    'pg.slow-stream',
+    'what the database sends to its replicator takes longer: capture is behind what is committed',
+    'target eu; add 1ms to 2s',
+    { target, add: required(duration()) },
+  ),
+  word(
     'double',
     'a second replicator of the region runs beside the first',
     'target eu; for 1s to 60s',

@@ -99,6 +99,8 @@ const INJECTORS: { readonly [Kind in WorldFault['do']]: Injector<Kind> } = {
     pg.syncStandby(us(delayMs));
     return () => pg.syncStandby(null);
   },
+  'pg.slow-stream': ({ network }, { target, addMs }) =>
+    network.path(`${target}.pg`, target).slow(us(addMs), 0),
   double: (world, { target }) => {
     const second = regionOf(world, target).startReplicator();
     return () => second.process.kill();
