@@ -1,7 +1,8 @@
 import { mutant } from '#core/mutant.ts';
-import type { PgText } from '#core/relation.ts';
+import type { PgText, RowPolicy } from '#core/relation.ts';
 import { compareStamps, happenedBefore } from '#core/transaction.ts';
 import type { RowOp, TransactionHeader } from '#core/transaction.ts';
+import type { Verdict } from '#conflict/column-type.ts';
 import type { ConflictSink } from '#conflict/conflict-sink.ts';
 import type { Rivalry } from '#conflict/frontier.ts';
 
@@ -16,10 +17,16 @@ export interface Claim {
 /** How claims contradict each other, as conflict records of the row itself (column `*`). */
 export function claimRivalry(sink: ConflictSink): Rivalry<Claim> {
   return {
-    contradict,
+    contradict: (left, right) => judge(left, right) !== 'agree',
     open(left, right) {
-      const truncates = left.op.kind === 'truncate' || right.op.kind === 'truncate';
-      sink.add('*', truncates ? 'truncate' : 'update-delete', contender(left), contender(right));
+      const kind =
+        left.op.kind === 'truncate' || right.op.kind === 'truncate' ? 'truncate' : 'update-delete';
+      const verdict = judge(left, right);
+      const [one, other] = [
+        contender(left, verdict === 'left'),
+        contender(right, verdict === 'right'),
+      ];
+      sink.add('*', kind, one, other);
     },
     close: (left, right) => sink.retract('*', left, right),
   };
@@ -39,19 +46,38 @@ export function claimOf(
 }
 
 /**
- * Whether the row exists: the greatest claim decides, except that TRUNCATE beats every concurrent
- * change of a row it had seen and spares a row whose insert it had not (hazards T13). Undefined when
- * nothing unstable speaks about it.
+ * Whether the row exists. The greatest claim decides, except that TRUNCATE beats every concurrent change
+ * of a row it had seen and spares a row whose insert it had not (hazards T13). So does a deletion where
+ * the table says `delete-wins`; where it says `add-wins`, whatever keeps the row beats a deletion that
+ * had not seen it. Undefined when nothing unstable speaks about it.
  */
 export function decideExistence(claims: readonly Claim[]): boolean | undefined {
   if (claims.length === 0) return undefined;
-  const truncates = claims.filter((claim) => claim.op.kind === 'truncate');
+  const policy = latestOf(claims)?.op.relation.rows;
+  const wipers = claims.filter((claim) => isWiper(claim, policy));
+  let words = claims.filter(
+    (claim) => !wipers.includes(claim) && !(isAlive(claim) && isTruncated(claim, wipers)),
+  );
+  if (policy === 'add-wins' && words.some(isAlive)) words = words.filter((w) => !isDeletion(w));
+  const last = latestOf(words);
+  return last !== undefined && isAlive(last);
+}
+
+function latestOf(claims: readonly Claim[]): Claim | undefined {
   let best: Claim | undefined;
   for (const claim of claims) {
-    if (claim.op.kind === 'truncate' || (isAlive(claim) && isTruncated(claim, truncates))) continue;
     if (best === undefined || compareStamps(claim.by, best.by) > 0) best = claim;
   }
-  return best !== undefined && isAlive(best);
+  return best;
+}
+
+/** A deletion that somebody meant; one that arbitration made is no policy's business. */
+function isDeletion({ op }: Claim): boolean {
+  return op.kind === 'delete' && op.cause === undefined;
+}
+
+function isWiper(claim: Claim, policy: RowPolicy | undefined): boolean {
+  return claim.op.kind === 'truncate' || (policy === 'delete-wins' && isDeletion(claim));
 }
 
 /** True when an undecided deletion may still be overruled, and the row brought back from its image. */
@@ -69,17 +95,19 @@ function isTruncated(claim: Claim, truncates: readonly Claim[]): boolean {
   return truncates.some((t) => claim.births.every((birth) => happenedBefore(birth, t.by)));
 }
 
-// An insert that TRUNCATE never saw is not contradicted by it.
-function contradict(left: Claim, right: Claim): boolean {
-  if (isAlive(left) === isAlive(right)) return false;
-  const truncate = left.op.kind === 'truncate' ? left : right;
-  if (truncate.op.kind !== 'truncate') return true;
-  return isTruncated(truncate === left ? right : left, [truncate]);
+/** Which of two concurrent claims stands; an insert that a wiper never saw is not contradicted by it. */
+function judge(left: Claim, right: Claim): Verdict {
+  if (isAlive(left) === isAlive(right)) return 'agree';
+  const [alive, dead] = isAlive(left) ? [left, right] : [right, left];
+  const policy = latestOf([left, right])?.op.relation.rows;
+  const side = (claim: Claim): Verdict => (claim === left ? 'left' : 'right');
+  if (isWiper(dead, policy)) return isTruncated(alive, [dead]) ? side(dead) : 'agree';
+  return policy === 'add-wins' && isDeletion(dead) ? side(alive) : 'stamp';
 }
 
-function contender(claim: Claim) {
+function contender(claim: Claim, prevails: boolean) {
   const { by, op } = claim;
-  return { by, value: () => describe(op), prevails: op.kind === 'truncate' };
+  return { by, value: () => describe(op), prevails };
 }
 
 /** The operation as JSON, so that a person can see and restore what lost. */

@@ -11,6 +11,13 @@ export interface Column {
   readonly type?: string;
 }
 
+/**
+ * Which of a deletion and a concurrent insert or update of a row stands: the later one (when left out),
+ * or always the one that is named.
+ */
+export const ROW_POLICIES = ['lww', 'add-wins', 'delete-wins'] as const;
+export type RowPolicy = (typeof ROW_POLICIES)[number];
+
 /** A table as one transaction's changes describe it. Names, not OIDs: those differ between regions. */
 export interface Relation {
   readonly schema: string;
@@ -18,6 +25,8 @@ export interface Relation {
   readonly columns: readonly Column[];
   /** Positions in `columns` that identify a row, in key order. */
   readonly keyColumns: readonly number[];
+  /** `lww` when left out. */
+  readonly rows?: RowPolicy;
 }
 
 // Asked for every operation; relations live as long as the frame or stream that described them.

@@ -1,3 +1,5 @@
+import type { RowPolicy } from '#core/relation.ts';
+
 /**
  * What capture needs to know to turn SQL into operations. It reaches capture through the WAL (a row of
  * everywrite.settings), so that decoding the same WAL again uses the same settings at the same place.
@@ -18,4 +20,6 @@ export interface TableSettings {
   readonly columns: Readonly<Record<string, string>>;
   /** Stored generated columns: in the stream (a full old row has them), but nobody wrote them. */
   readonly generated: readonly string[];
+  /** Left out when it is `lww`. */
+  readonly rows?: RowPolicy;
 }

@@ -1,6 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import { EverywriteError } from '#core/errors.ts';
 import { parseRegionId } from '#core/region.ts';
+import type { RowPolicy } from '#core/relation.ts';
 import type { RegionId } from '#core/region.ts';
 import { parseColumnType } from '#core/column-type-text.ts';
 import { crossChecks, sequenceOffset } from '#replicator/config/cross-checks.ts';
@@ -25,6 +26,7 @@ export interface ClusterConfig {
   readonly regions: ReadonlyMap<RegionId, RegionConfig>;
   readonly tables: TablePatterns;
   readonly columns: readonly ColumnConfig[];
+  readonly rows: readonly RowsConfig[];
   readonly replication: ReplicationConfig;
   readonly log: LogConfig;
   readonly gateway: GatewayConfig;
@@ -57,6 +59,12 @@ export interface ColumnConfig {
   readonly column: string;
   /** In its one form: `rank(a<b<c)`. */
   readonly type: string;
+}
+
+export interface RowsConfig {
+  readonly schema: string;
+  readonly table: string;
+  readonly rows: RowPolicy;
 }
 
 export type ReplicationConfig = {
@@ -140,6 +148,10 @@ function clusterConfig(file: ConfigFile): ClusterConfig {
       const [schema = '', table = '', column = ''] = nameParts(name) ?? [];
       const parsed = parseColumnType(type);
       return { schema, table, column, type: parsed.kind === 'ok' ? parsed.type.text : type };
+    }),
+    rows: Object.entries(file.rows ?? {}).map(([name, rows]) => {
+      const [schema = '', table = ''] = nameParts(name) ?? [];
+      return { schema, table, rows };
     }),
     replication: {
       ...defaultsOf(REPLICATION_BOUNDS),

@@ -45,7 +45,7 @@ export async function listTables(
 
 async function tablesOf(config: ClusterConfig, snapshot: RegionSnapshot): Promise<RegionTables> {
   const catalogue = await readUserTables(snapshot.client);
-  const selection = selectTables(catalogue, config.tables, config.columns);
+  const selection = selectTables(catalogue, config.tables, config.columns, config.rows);
   return {
     region: snapshot.region,
     replicated: new Map(selection.replicated.map(({ table }) => [relationId(table), table])),

@@ -25,6 +25,7 @@ export function crossChecks(document: unknown): readonly ConfigProblem[] {
     ...sequenceOffsets(document, regions),
     ...Object.keys(groupOf(groupOf(document)['columns'])).flatMap(columnName),
     ...Object.entries(groupOf(groupOf(document)['columns'])).flatMap(columnTypeText),
+    ...Object.keys(groupOf(groupOf(document)['rows'])).flatMap(tableName),
   ];
 }
 
@@ -80,6 +81,12 @@ function columnName(name: string): readonly ConfigProblem[] {
   if (nameParts(name)?.length === 3) return [];
   const message = 'is not a column; write schema.table.column (in double quotes what holds a dot)';
   return [{ path: pathText(['columns', name]), message }];
+}
+
+function tableName(name: string): readonly ConfigProblem[] {
+  if (nameParts(name)?.length === 2) return [];
+  const message = 'is not a table; write schema.table (in double quotes what holds a dot)';
+  return [{ path: pathText(['rows', name]), message }];
 }
 
 function columnTypeText([name, type]: readonly [string, unknown]): readonly ConfigProblem[] {

@@ -1,5 +1,6 @@
 import { Schema } from 'effect';
 import { gatewayAuthSchema, gatewaySchema } from '#replicator/config/gateway-schema.ts';
+import { ROW_POLICIES } from '#core/relation.ts';
 import { nameParts } from '#replicator/config/object-name.ts';
 
 /** What one number in the file may be. Every queue, batch and wait of Everywrite has a row here. */
@@ -126,6 +127,7 @@ export const configFileSchema = Schema.Struct({
   regions: Schema.Record(Schema.String, regionSchema),
   tables: Schema.optionalKey(tablesSchema),
   columns: Schema.optionalKey(Schema.Record(Schema.String, Schema.String)),
+  rows: Schema.optionalKey(Schema.Record(Schema.String, Schema.Literals(ROW_POLICIES))),
   replication: Schema.optionalKey(replicationSchema),
   log: Schema.optionalKey(logSchema),
   gateway: Schema.optionalKey(gatewaySchema),

@@ -72,7 +72,7 @@ async function examineSetup(
   const slot = slotName(config.cluster);
   return attempt('tables', async () => {
     const tables = await readUserTables(client);
-    const selection = selectTables(tables, config.tables, config.columns);
+    const selection = selectTables(tables, config.tables, config.columns, config.rows);
     const replicated = selection.replicated.map(({ table }) => table);
     const general = [
       ...checkSelection(selection, facts.role),

@@ -92,7 +92,7 @@ async function examine(
   const slotState = await readSlot(client, slot);
   requireSlot(slot, slotState, row, facts);
   const tables = await readUserTables(client);
-  const selection = selectTables(tables, config.tables, config.columns);
+  const selection = selectTables(tables, config.tables, config.columns, config.rows);
   requireSelection(selection);
   return { facts, identity, slot, row, slotState, selection };
 }

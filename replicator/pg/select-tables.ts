@@ -1,10 +1,11 @@
 import { relationId } from '#core/relation.ts';
 import type { TableSettings } from '#core/settings.ts';
 import { byCodeUnit } from '#core/version-vector.ts';
-import type { ColumnConfig, TablePatterns } from '#replicator/config.ts';
+import type { ColumnConfig, RowsConfig, TablePatterns } from '#replicator/config.ts';
 import { matchesPattern } from '#replicator/config/object-name.ts';
 import type { ConfigProblem } from '#replicator/config/problems.ts';
 import type { UserTable } from '#replicator/pg/user-tables.ts';
+import { rowPolicy, unknownTables } from '#replicator/pg/row-policies.ts';
 import { columnTypes, unknownColumns } from '#replicator/pg/column-types.ts';
 import { quoteIdentifier, quoteTable } from '#replicator/pg/quote.ts';
 
@@ -32,11 +33,15 @@ export function selectTables(
   catalogue: readonly UserTable[],
   patterns: TablePatterns,
   columns: readonly ColumnConfig[],
+  rows: readonly RowsConfig[],
 ): TableSelection {
   const wanted = catalogue.filter((table) => isWanted(table, patterns));
   const replicated: SelectedTable[] = [];
   const leftOut: LeftOutTable[] = [];
-  const problems: ConfigProblem[] = [...unknownColumns(catalogue, columns)];
+  const problems: ConfigProblem[] = [
+    ...unknownColumns(catalogue, columns),
+    ...unknownTables(catalogue, rows),
+  ];
   for (const table of wanted) {
     const obstacle = obstacleOf(table);
     const key = table.primaryKey?.columns;
@@ -47,7 +52,11 @@ export function selectTables(
     const types = columnTypes(table, columns);
     problems.push(...types.problems);
     const generated = table.columns.filter((c) => c.generated === 'stored').map(({ name }) => name);
-    replicated.push({ table, settings: { key, columns: types.columns, generated } });
+    const policy = rowPolicy(table, rows);
+    problems.push(...policy.problems);
+    const settings = { key, columns: types.columns, generated };
+    const lww = policy.rows === 'lww';
+    replicated.push({ table, settings: lww ? settings : { ...settings, rows: policy.rows } });
   }
   return { replicated, leftOut, problems };
 }
@@ -60,9 +69,9 @@ export function settingsTables(
   return Object.fromEntries(
     entries
       .toSorted(([left], [right]) => byCodeUnit(left, right))
-      .map(([id, { key, columns, generated }]) => [
+      .map(([id, { key, columns, generated, ...policy }]) => [
         id,
-        { key, columns: sorted(columns), generated },
+        { key, columns: sorted(columns), generated, ...policy },
       ]),
   );
 }

@@ -7,6 +7,7 @@ export interface UserTable {
   readonly name: string;
   readonly kind: 'ordinary' | 'partitioned';
   readonly owner: string;
+  readonly comment: string | null;
   /** Whether our role may alter it. */
   readonly owned: boolean;
   /** The extension that brought it, if one did. */
@@ -109,6 +110,7 @@ const TABLES = `${BASE_TYPES}
   SELECT c.oid::int8 AS oid, n.nspname AS schema, c.relname AS name,
     CASE c.relkind WHEN 'p' THEN 'partitioned' ELSE 'ordinary' END AS kind,
     pg_get_userbyid(c.relowner) AS owner,
+    obj_description(c.oid, 'pg_class') AS comment,
     pg_has_role(c.relowner, 'USAGE') AS owned,
     (SELECT e.extname FROM pg_depend d JOIN pg_extension e ON e.oid = d.refobjid
       WHERE d.classid = 'pg_class'::regclass AND d.objid = c.oid AND d.deptype = 'e'

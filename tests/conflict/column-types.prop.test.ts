@@ -1,5 +1,6 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
+import { ROW_POLICIES } from '#core/relation.ts';
 import type { PgText } from '#core/relation.ts';
 import { isDelta, onTopOf } from '#conflict/column-type.ts';
 import { columnType } from '#conflict/column-types.ts';
@@ -31,6 +32,32 @@ test.each(TYPES)('%s: regions that know the same agree, and on what is specified
     RUNS,
   );
 });
+
+test.each(ROW_POLICIES)(
+  'rows that are %s: regions agree on which there are, and what is in them',
+  (rows) => {
+    const next = nextValues('set');
+    // Deletes and inserts, much more often.
+    const draws = typedDraws.map((all) =>
+      all.map((draw) => (draw.action < 6 ? { ...draw, action: 9 + (draw.action % 3) } : draw)),
+    );
+    fc.assert(
+      fc.property(draws, fc.boolean(), (steps, present) => {
+        const stored = present ? '{a}' : undefined;
+        const regions = new TypedRegions('set', stored, rows);
+        regions.play(steps, next);
+        regions.meet();
+        const [first, ...others] = regions.rows;
+        for (const other of others) expect(other).toBe(first);
+        const ops = operationsOn(regions.history, KEY);
+        const alive = specifiedAlive(ops, rows) ?? present;
+        expect(first !== undefined).toBe(alive);
+        if (alive) expect(first).toBe(specifiedTyped('set', ops, 'v', stored ?? null));
+      }),
+      RUNS,
+    );
+  },
+);
 
 test.each(TYPES)(
   '%s: every causal order gives the same value and the same open conflicts',

@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest';
 import type { ReplicaId } from '#core/region.ts';
+import type { RowPolicy } from '#core/relation.ts';
 import type { RowOp, TransactionHeader } from '#core/transaction.ts';
 import { IGNORE_CONFLICTS } from '#conflict/conflict-sink.ts';
 import { describe as describeOp } from '#conflict/existence.ts';
@@ -70,6 +71,35 @@ test('a TRUNCATE that is itself overruled by a later insert leaves the row', () 
   const truncated = at(B, 1, 5, { [A]: 1 });
   const again = at(B, 2, 6, { [A]: 1 });
   expect(stateOf([at(A, 1, 1), INSERT], [truncated, TRUNCATE], [again, INSERT]).alive()).toBe(true);
+});
+
+function under(rows: RowPolicy, op: RowOp): RowOp {
+  return { ...op, relation: { ...TABLE, rows } };
+}
+
+test('add-wins: what keeps the row beats a later deletion that had not seen it, and is on record', () => {
+  const [born, deleted, updated] = [at(A, 1, 1), at(B, 1, 99, { [A]: 1 }), at(A, 2, 2)];
+  const recorder = new Recorder();
+  const state = [
+    [born, under('add-wins', INSERT)] as const,
+    [deleted, under('add-wins', DELETE)] as const,
+    [updated, under('add-wins', UPDATE)] as const,
+  ].reduce((s, [by, op]) => s.fold(by, op, recorder), KeyState.EMPTY);
+  expect(state.alive()).toBe(true);
+  expect(state.image(COLUMNS)).toEqual([KEY, 'y', '1']);
+  expect(recorder.open).toEqual(['* update-delete a.1:2 b.1:1']);
+  const seen = at(B, 1, 99, { [A]: 2 });
+  const gone = under('add-wins', DELETE);
+  expect(stateOf([born, INSERT], [updated, UPDATE], [seen, gone]).alive()).toBe(false);
+});
+
+test('delete-wins: a deletion beats later updates, and spares an insert that it had not seen', () => {
+  const [born, deleted, updated] = [at(A, 1, 1), at(B, 1, 2, { [A]: 1 }), at(A, 2, 99)];
+  const gone = under('delete-wins', DELETE);
+  const update = under('delete-wins', UPDATE);
+  expect(stateOf([born, INSERT], [deleted, gone], [updated, update]).alive()).toBe(false);
+  const insert = under('delete-wins', INSERT);
+  expect(stateOf([at(B, 1, 50), gone], [at(A, 1, 1), insert]).alive()).toBe(true);
 });
 
 test('a conflict of existence is recorded as what it is', () => {

@@ -1,4 +1,4 @@
-import type { PgText } from '#core/relation.ts';
+import type { PgText, RowPolicy } from '#core/relation.ts';
 import type { RowKey } from '#core/row-key.ts';
 import type { ChangeTransaction, RowOp, TransactionHeader } from '#core/transaction.ts';
 
@@ -45,13 +45,18 @@ export function laterStamp(left: TransactionHeader, right: TransactionHeader): b
 }
 
 /** Whether the row exists; undefined when no operation says so. */
-export function specifiedAlive(ops: readonly SeenOp[]): boolean | undefined {
+export function specifiedAlive(
+  ops: readonly SeenOp[],
+  policy: RowPolicy = 'lww',
+): boolean | undefined {
   const standing = ops.filter((op) => !ops.some((other) => follows(other, op)));
   if (standing.length === 0) return undefined;
-  const truncates = standing.filter(({ op }) => op.kind === 'truncate');
+  const decisive = policy === 'delete-wins' ? ['truncate', 'delete'] : ['truncate'];
+  const truncates = standing.filter(({ op }) => decisive.includes(op.kind));
   const words = standing.filter(
-    (word) => word.op.kind !== 'truncate' && !(isYes(word) && truncates.some(wipes(ops, word))),
+    (word) => !truncates.includes(word) && !(isYes(word) && truncates.some(wipes(ops, word))),
   );
+  if (policy === 'add-wins' && words.some(isYes)) return true;
   const last = words.find((w) => words.every((other) => other === w || isLater(w, other)));
   return last !== undefined && isYes(last);
 }

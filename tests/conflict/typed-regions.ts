@@ -3,7 +3,7 @@ import type { Hlc } from '#core/hlc.ts';
 import { ZERO_LSN } from '#core/lsn.ts';
 import { parseRegionId, replicaId } from '#core/region.ts';
 import type { ReplicaId } from '#core/region.ts';
-import type { PgText, Relation } from '#core/relation.ts';
+import type { PgText, Relation, RowPolicy } from '#core/relation.ts';
 import type { RowKey } from '#core/row-key.ts';
 import { sameDot } from '#core/transaction.ts';
 import type { ChangeTransaction, RowOp, TransactionHeader } from '#core/transaction.ts';
@@ -15,13 +15,14 @@ import type { EncodedState } from '#conflict/key-state-codec.ts';
 
 export const KEY = 'k' as RowKey;
 
-export function typedRelation(type: string): Relation {
+export function typedRelation(type: string, rows: RowPolicy = 'lww'): Relation {
   const value = { name: 'v', typeOid: 25, type };
   return {
     schema: 'public',
     name: 't',
     columns: [{ name: 'id', typeOid: 25 }, value],
     keyColumns: [0],
+    rows,
   };
 }
 
@@ -57,9 +58,9 @@ export class TypedRegions {
   readonly #relation: Relation;
   readonly #regions: readonly TypedRegion[];
 
-  constructor(type: string, stored: PgText | undefined) {
+  constructor(type: string, stored: PgText | undefined, rows: RowPolicy = 'lww') {
     this.#type = type;
-    this.#relation = typedRelation(type);
+    this.#relation = typedRelation(type, rows);
     this.#regions = ['a', 'b', 'c'].map(
       (name) => new TypedRegion(replicaId(parseRegionId(name), 1), stored),
     );

@@ -54,7 +54,8 @@ export function captureRelation(
     return at;
   });
   const types = columns.map(({ type }) => columnType(type));
-  const relation = { schema: message.schema, name: message.name, columns, keyColumns };
+  const plain = { schema: message.schema, name: message.name, columns, keyColumns };
+  const relation = table.rows === undefined ? plain : { ...plain, rows: table.rows };
   const all = kept.length === message.columns.length;
   const typed = columns.some(({ type }) => type !== undefined);
   return { kind: 'user', relation, types, typed, kept: all ? null : kept };

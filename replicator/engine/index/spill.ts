@@ -188,7 +188,7 @@ export class Spill {
 function sameShape(left: Relation, right: Relation): boolean {
   if (left === right) return true;
   if (relationId(left) !== relationId(right)) return false;
-  if (left.columns.length !== right.columns.length) return false;
+  if (left.columns.length !== right.columns.length || left.rows !== right.rows) return false;
   return left.columns.every(
     ({ name, type }, at) => name === right.columns[at]?.name && type === right.columns[at]?.type,
   );

@@ -3,7 +3,7 @@ import type { Hlc } from '#core/hlc.ts';
 import type { Lsn } from '#core/lsn.ts';
 import { epochOf, regionOf } from '#core/region.ts';
 import type { ReplicaId } from '#core/region.ts';
-import type { Column, PgText, Relation } from '#core/relation.ts';
+import type { Column, PgText, Relation, RowPolicy } from '#core/relation.ts';
 import { rowKey } from '#core/row-key.ts';
 import type { RowKey } from '#core/row-key.ts';
 import type {
@@ -22,6 +22,8 @@ const INSERT = 0;
 const UPDATE = 1;
 const DELETE = 2;
 const TRUNCATE = 3;
+// Where a column's position stands, the policy of the rows themselves.
+const WHOLE_ROW = -1;
 
 export function encodeBody(transactions: readonly ChangeTransaction[]): readonly unknown[] {
   const relations = new Map<Relation, number>();
@@ -98,7 +100,9 @@ function relationOf(encoded: EncodedRelation): Relation {
       const plain = { name: column, typeOid: oids[at] ?? 0 };
       return type === undefined ? plain : { ...plain, type };
     });
-    relation = { schema, name, columns, keyColumns };
+    const rows = types.get(WHOLE_ROW) as RowPolicy | undefined;
+    const plain = { schema, name, columns, keyColumns };
+    relation = rows === undefined ? plain : { ...plain, rows };
     if (known.size >= RELATIONS_MAX) known.clear();
     known.set(id, relation);
   }
@@ -144,8 +148,9 @@ function decodeOp(fields: readonly unknown[], relations: readonly Relation[]): R
 }
 
 /** Nothing for a table of registers, so that the common table costs nothing. */
-function typesOf({ columns }: Relation): readonly unknown[] {
-  const typed = columns.flatMap(({ type }, at) => (type === undefined ? [] : [[at, type]]));
+function typesOf({ columns, rows }: Relation): readonly unknown[] {
+  const typed: (readonly [number, string])[] = rows === undefined ? [] : [[WHOLE_ROW, rows]];
+  for (const [at, { type }] of columns.entries()) if (type !== undefined) typed.push([at, type]);
   return typed.length === 0 ? [] : [typed];
 }
 

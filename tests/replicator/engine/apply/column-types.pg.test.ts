@@ -9,6 +9,10 @@ const regions = withRegions({
     CREATE TABLE items (
       id int PRIMARY KEY, n int, high numeric, low timestamptz, up boolean, down boolean,
       state step, tags text[], numbers int[], attrs jsonb, body text, steps jsonb, doc jsonb);
+    CREATE TABLE keepers (id int PRIMARY KEY, note text, tags text[]);
+    COMMENT ON TABLE keepers IS '@everywrite add-wins';
+    CREATE TABLE goners (id int PRIMARY KEY, note text, tags text[]);
+    COMMENT ON TABLE goners IS '@crdt delete-wins';
     COMMENT ON COLUMN items.state IS 'Where it is. @crdt rank(new < paid < sent < done), as agreed.';
     COMMENT ON COLUMN items.body IS '@everywrite text';`,
   columns: {
@@ -37,7 +41,11 @@ interface Race {
 }
 
 /** Two writes that had not seen each other; the row that both regions come to. */
-async function race({ seed, inEu, inUs }: Race, columns: string): Promise<unknown> {
+async function race(
+  { seed, inEu, inUs }: Race,
+  columns: string,
+  table = 'items',
+): Promise<unknown> {
   const [eu, us] = [regions().region('eu'), regions().region('us')];
   const id = ++lastId;
   const run = (region: TestRegion, text: string) =>
@@ -55,7 +63,7 @@ async function race({ seed, inEu, inUs }: Race, columns: string): Promise<unknow
   eu.from('us').release();
   us.from('eu').release();
   await regions().converge();
-  const { rows } = await us.sql.query(`SELECT ${columns} FROM items WHERE id = $1`, [id]);
+  const { rows } = await us.sql.query(`SELECT ${columns} FROM ${table} WHERE id = $1`, [id]);
   return rows[0];
 }
 
@@ -182,4 +190,30 @@ test('a row that a concurrent delete loses to comes back with everything merged'
     'tags::text, body, high::text',
   );
   expect(found).toEqual({ tags: '{b,eu}', body: 'Hello whole world!', high: '6' });
+});
+
+test('add-wins: a later deletion that had not seen an update takes nothing', async () => {
+  const found = await race(
+    {
+      seed: `INSERT INTO keepers VALUES ($id, 'seed')`,
+      inEu: `UPDATE keepers SET note = 'kept' WHERE id = $id`,
+      inUs: 'DELETE FROM keepers WHERE id = $id',
+    },
+    'note',
+    'keepers',
+  );
+  expect(found).toEqual({ note: 'kept' });
+});
+
+test('delete-wins: a deletion takes a row that is updated later without having seen it', async () => {
+  const found = await race(
+    {
+      seed: `INSERT INTO goners VALUES ($id, 'seed')`,
+      inEu: 'DELETE FROM goners WHERE id = $id',
+      inUs: `UPDATE goners SET note = 'kept' WHERE id = $id`,
+    },
+    'note',
+    'goners',
+  );
+  expect(found).toBeUndefined();
 });
