@@ -1,6 +1,7 @@
 import { EverywriteError } from '#core/errors.ts';
 import type { RegionId } from '#core/region.ts';
 import type { Relation } from '#core/relation.ts';
+import { decodeFrame } from '#replicator/engine/log/frame.ts';
 import type {
   AttemptResult,
   Database,
@@ -22,14 +23,35 @@ import type { Statement, StatementResult } from '#replicator/engine/statement.ts
 export class Gate {
   #held: Promise<void> | null = null;
   #open: () => void = () => undefined;
+  #limit = Infinity;
+  #raised = Promise.withResolvers<void>();
+
+  /** Some transactions pass and others do not. */
+  get isLimited(): boolean {
+    return this.#limit !== Infinity;
+  }
 
   hold(): void {
     this.#held ??= new Promise((resolve) => (this.#open = resolve));
   }
 
+  /** Passes an origin's transactions up to this one, and holds the next. */
+  upTo(sequence: number): void {
+    this.#limit = sequence;
+    this.#raised.resolve();
+    this.#raised = Promise.withResolvers<void>();
+  }
+
   release(): void {
+    this.upTo(Infinity);
     this.#held = null;
     this.#open();
+  }
+
+  async passUpTo(sequence: number, ended: Promise<void>): Promise<void> {
+    let over = false;
+    void ended.then(() => (over = true));
+    while (sequence > this.#limit && !over) await Promise.race([this.#raised.promise, ended]);
   }
 
   /** Resolves once nothing holds the gate, or when `ended` does. */
@@ -142,7 +164,14 @@ class GatedStream implements LogStream {
     for await (const entries of this.#inner.read(position, signal)) {
       await this.#gate.pass(ended);
       if (signal.aborted) return;
-      yield entries;
+      if (!this.#gate.isLimited) yield entries;
+      else {
+        for (const entry of entries) {
+          await this.#gate.passUpTo(decodeFrame(entry.frame).header.lastSequence, ended);
+          if (signal.aborted) return;
+          yield [entry];
+        }
+      }
     }
   }
 
