@@ -64,6 +64,7 @@ export class LiveGateway implements GatewayExtras {
       engine: () => parts.schema.engine,
       streams: async (origin: RegionId) => (await this.#logs.local()).stream(origin, false),
       rows: limits,
+      origins: limits.corsOrigins,
       authenticate: (authorization) => this.#authenticate(authorization),
       clock: systemClock,
       timers: systemTimers,
@@ -144,7 +145,7 @@ export class LiveGateway implements GatewayExtras {
     const pages: Route[] = [];
     if (this.#config.gateway.statusPage) {
       pages.push(get('/', (_, response) => sendPage(response, 'status')));
-      pages.push(get('/status.json', (_, response) => this.#report(response)));
+      pages.push(get('/status.json', (request, response) => this.#report(request, response)));
     }
     if (this.#config.gateway.graphiql) {
       pages.push(get('/explorer', (_, response) => sendPage(response, 'explorer')));
@@ -157,7 +158,7 @@ export class LiveGateway implements GatewayExtras {
     ];
   }
 
-  async #report(response: ServerResponse): Promise<void> {
+  async #report({ headers }: IncomingMessage, response: ServerResponse): Promise<void> {
     const body = await regionReport({
       cluster: this.#config.cluster,
       region: this.#region.region,
@@ -173,10 +174,19 @@ export class LiveGateway implements GatewayExtras {
     response.writeHead(200, {
       'Content-Type': 'application/json',
       'Cache-Control': 'no-store',
-      // Pages of the other regions' gateways show this one too; whoever reaches it may read it anyway.
-      'Access-Control-Allow-Origin': '*',
+      Vary: 'Origin',
+      ...this.#forPageOf(headers.origin),
     });
     response.end(body);
+  }
+
+  /** The pages of the other regions' gateways show this one, too; nobody else's may. */
+  #forPageOf(origin: string | undefined): Readonly<Record<string, string>> {
+    const gateways = [...this.#config.regions.values()].map(({ gateway: { host, port } }) => {
+      return `http://${host}:${port}`;
+    });
+    const known = origin !== undefined && gateways.includes(origin);
+    return known ? { 'Access-Control-Allow-Origin': origin } : {};
   }
 
   async #replicator(): Promise<unknown> {

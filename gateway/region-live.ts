@@ -34,6 +34,8 @@ export interface RegionLiveOptions {
   readonly clock: Clock;
   readonly timers: Timers;
   readonly logger: Logger;
+  /** Pages that may open sockets, beside the gateway's own. */
+  readonly origins?: readonly string[];
   readonly sockets?: Partial<SocketLimits>;
 }
 
@@ -71,6 +73,7 @@ export class RegionLive {
     this.#runner = new GatewayRunner({ engine, pool, hub, sessions, limits });
     this.sockets = new SocketServer<Principal>({
       path: '/graphql',
+      ...(options.origins === undefined ? {} : { origins: options.origins }),
       runner: this.#runner,
       authenticate: (payload, request) => options.authenticate(authorizationIn(payload, request)),
       greeting: () => ({ region }),

@@ -11,6 +11,8 @@ export interface UpReport {
   readonly config: string;
   /** The address that `everywrite link` talks to; its token is in control.json in `dataDir`. */
   readonly control: string;
+  /** The page of `--page`; null without it. */
+  readonly page: string | null;
   readonly resumed: boolean;
   readonly regions: Readonly<Record<string, RegionReport>>;
   /** Tables that are replicated, and those that are not, each with the reason. */
@@ -64,6 +66,7 @@ export function reportOf(up: Up, dataDir: string): UpReport {
     dataDir,
     config: cluster.configPath,
     control: control.url,
+    page: up.page,
     resumed: prepared.kind === 'resumed',
     regions: Object.fromEntries(regions),
     tables: first?.tables ?? [],
@@ -94,6 +97,7 @@ export function describeUp(report: UpReport): string {
     ...report.notes.map((note) => `  ${note}`),
     ...rows,
     ...out,
+    ...(report.page === null ? [] : [`Page           ${report.page}`]),
     `Configuration  ${report.config}`,
     `Logs           ${report.dataDir}/<region>/replicator.log, gateway.log`,
     `Look           everywrite status --config ${report.config}`,

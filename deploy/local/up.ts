@@ -12,6 +12,7 @@ import { startControlServer } from './control-server.ts';
 import type { ControlServer } from './control-server.ts';
 import { keepRunning } from './keep-running.ts';
 import type { Restartable } from './keep-running.ts';
+import { startPageServer } from './page-server.ts';
 import { prepareCluster } from './prepare-cluster.ts';
 import type { PreparedCluster } from './prepare-cluster.ts';
 import type { SqlScript } from './load-script.ts';
@@ -35,6 +36,8 @@ const KEEPERS_MS = 2_000;
 export interface UpOptions extends ClusterWishes {
   readonly schema?: SqlScript;
   readonly logLevel?: LogLevel;
+  /** The page that shows one row once per region; its own schema when none is given. */
+  readonly page?: boolean;
   /** Where the list of running clusters is found. */
   readonly environment: Readonly<Record<string, string | undefined>>;
   /** A step that is done, for a person to follow. */
@@ -51,6 +54,8 @@ export interface Up {
   readonly prepared: PreparedCluster;
   readonly replicators: readonly ReplicatorProcess[];
   readonly gateways: readonly GatewayProcess[];
+  /** Where the page is; null without one. */
+  readonly page: string | null;
   /** Gateways and replicators first; never rejects. */
   stop(): Promise<void>;
 }
@@ -96,9 +101,10 @@ async function startAll(options: UpOptions, closers: Closer[]): Promise<Omit<Up,
   signal.throwIfAborted();
   const control = await startControlServer(cluster);
   closers.push({ what: 'closing the control server', close: () => control.close() });
+  const page = options.page === true ? await startPage(cluster, gateways, closers) : null;
   await announce(options, { cluster, control }, closers);
   closers.push(startKeepers(options, cluster, { replicators, gateways }));
-  return { cluster, control, prepared, replicators, gateways };
+  return { cluster, control, prepared, replicators, gateways, page };
 }
 
 function clusterOptions(dataDir: string, file: ClusterFile): LocalClusterOptions {
@@ -148,6 +154,16 @@ async function untilReadyOrAborted(
   });
   const ready = Promise.all(processes.map((one) => one.untilReady()));
   await Promise.race([ready, aborted]);
+}
+
+async function startPage(
+  cluster: LocalCluster,
+  gateways: readonly GatewayProcess[],
+  closers: Closer[],
+): Promise<string> {
+  const server = await startPageServer(cluster, gateways);
+  closers.push({ what: 'closing the page', close: () => server.close() });
+  return server.url;
 }
 
 async function startReplicators(

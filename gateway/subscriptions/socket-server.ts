@@ -29,6 +29,8 @@ export const SOCKET_LIMITS: SocketLimits = {
 
 export interface SocketServerOptions<Who> {
   readonly path: string;
+  /** Pages of these origins may connect, beside those of the server's own; `*` for all. */
+  readonly origins?: readonly string[];
   readonly runner: OperationRunner<Who>;
   readonly authenticate: (
     payload: JsonObject | null,
@@ -80,6 +82,7 @@ export class SocketServer<Who> {
       socket.on('error', () => socket.destroy());
       const path = (request.url ?? '/').split('?')[0];
       if (path !== this.#options.path) return refuse(socket, '404 Not Found');
+      if (!this.#mayConnect(request)) return refuse(socket, '403 Forbidden');
       if (this.#draining) return refuse(socket, '503 Service Unavailable');
       this.#server.handleUpgrade(request, socket, head, (accepted) => {
         this.#accept(accepted, socket, request);
@@ -111,6 +114,13 @@ export class SocketServer<Who> {
       socket.terminate();
     }
     this.#server.close();
+  }
+
+  /** Browsers open sockets to any server for any page; only the server can say no. */
+  #mayConnect({ headers: { origin, host } }: IncomingMessage): boolean {
+    const { origins = [] } = this.#options;
+    if (origin === undefined || origins.includes('*') || origins.includes(origin)) return true;
+    return URL.canParse(origin) && new URL(origin).host === host;
   }
 
   #accept(socket: WebSocket, stream: Duplex, request: IncomingMessage): void {

@@ -1,4 +1,5 @@
 import { mkdir, realpath } from 'node:fs/promises';
+import { fileURLToPath } from 'node:url';
 import type { Command, Io } from '#deploy/cli/command.ts';
 import { EXIT_CODES_HELP, EXIT_OK } from '#deploy/cli/exit-codes.ts';
 import { parseFlags, usageError } from '#deploy/cli/flags.ts';
@@ -9,6 +10,8 @@ import { temporaryDirectory } from '#deploy/local/temporary-directory.ts';
 import { startUp } from '#deploy/local/up.ts';
 import type { UpOptions } from '#deploy/local/up.ts';
 import { describeUp, reportOf } from '#deploy/local/up-report.ts';
+
+const BOARD = fileURLToPath(import.meta.resolve('../../demo/board.sql'));
 
 export const up: Command = {
   name: 'up',
@@ -40,6 +43,9 @@ Options:
   --columns NAME=TYPE    how a column merges: public.account.balance=counter; may be repeated
   --pg-setting NAME=VAL  a setting of every PostgreSQL: shared_buffers=256MB; may be repeated
   --log-level LEVEL      of the replicators: debug, info, warn or error
+  --page                 a page for the browser: one text and one counter, shown and editable once per
+                         region, with a switch that cuts a region off. Without --schema it has its
+                         table; with one, there must be: board (id int, body text, votes int)
   --json                 print exactly one line, a JSON object, once all regions replicate:
                          {pid, dataDir, config, control, regions: {NAME: {database, nats, admin, gateway, log,
                          pids}}, tables, leftOut, copied, notes, …}
@@ -59,15 +65,19 @@ ${EXIT_CODES_HELP}
       columns: { type: 'string', multiple: true },
       'pg-setting': { type: 'string', multiple: true },
       'log-level': { type: 'string' },
+      page: { type: 'boolean' },
       json: { type: 'boolean' },
     });
     const level = values['log-level'];
-    const schema = values.schema === undefined ? undefined : await readScript(values.schema);
+    const page = values.page === true;
+    const script = values.schema ?? (page ? BOARD : undefined);
+    const schema = script === undefined ? undefined : await readScript(script);
     const wishes = {
       ...(values.regions === undefined ? {} : { regions: listOf('regions', values.regions) }),
       ...(values.latency === undefined ? {} : { latency: values.latency }),
       ...(level === undefined ? {} : { logLevel: logLevel(level) }),
       ...(schema === undefined ? {} : { schema }),
+      page,
       columns: pairsOf('columns', 'public.account.balance=counter', values.columns),
       postgresSettings: pairsOf('pg-setting', 'shared_buffers=256MB', values['pg-setting']),
     };

@@ -45,6 +45,14 @@ describe('connecting', () => {
     await expect(new RawClient(`${url}/other`).open()).rejects.toThrow('404');
   });
 
+  test('a page of somebody else may not connect, one of this server may', async () => {
+    const { url } = await server();
+    const from = (origin: string): RawClient => new RawClient(url, 'graphql-transport-ws', origin);
+    await expect(from('https://elsewhere.example').open()).rejects.toThrow('403');
+    await expect(from('null').open()).rejects.toThrow('403');
+    await from(`http://${new URL(url).host}`).open();
+  });
+
   test('a client that does not initialise in time is closed with 4408', async () => {
     const { url } = await server({ initTimeoutMs: 30 });
     const client = await new RawClient(url).open();

@@ -78,8 +78,8 @@ export class RawClient {
   #wake: () => void = () => undefined;
   #read = 0;
 
-  constructor(url: string, protocol: string | string[] = 'graphql-transport-ws') {
-    this.socket = new WebSocket(url, protocol);
+  constructor(url: string, protocol: string | string[] = 'graphql-transport-ws', origin?: string) {
+    this.socket = new WebSocket(url, protocol, origin === undefined ? {} : { origin });
     this.socket.on('message', (data: Buffer) => {
       this.messages.push(JSON.parse(data.toString()));
       this.#wake();
