@@ -11,6 +11,8 @@ import type { Pair } from './pair.ts';
 import { nextMark, untilVisible, writeProbe } from './probe.ts';
 
 const SETTLE_MS = 500;
+const LIMIT =
+  'ours needs REPLICA IDENTITY FULL at the origin (native here does not), and takes its CPU time from the same cores';
 
 interface Measured {
   readonly tps: number;
@@ -57,6 +59,7 @@ function figures(
   const baseline = none.map(({ tps }) => Math.round(tps)).join(', ');
   const notes = [
     `${bench.load.name}; without replication: ${baseline} tps, ${none.map((of) => perTransaction(of).toFixed(0)).join(', ')} bytes of WAL per transaction`,
+    LIMIT,
     ...cores('ours', ours.at(-1)),
     ...cores('native', native.at(-1)),
   ];
