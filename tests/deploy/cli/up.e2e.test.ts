@@ -65,7 +65,7 @@ test('a whole cluster: the same rows everywhere, writes travel, links break and 
 
   const { gateway } = must(report.regions['us'], 'us');
   const url = `${gateway}?query=${encodeURIComponent('{ item(id: 10) { name stock } }')}`;
-  expect(await (await fetch(url)).json()).toEqual({
+  expect(await (await fetch(url)).json()).toMatchObject({
     data: { item: { name: 'from eu', stock: 1 } },
   });
 
