@@ -48,6 +48,8 @@ async function atOnce(inEu: string, inUs: string, order: 'eu first' | 'us first'
     });
   }
   for (const gate of pairs) gate.release();
+  // Before the child is everywhere, a table without it says nothing.
+  await regions().settle();
 }
 
 async function rows(region: TestRegion, sql: string): Promise<readonly unknown[]> {
@@ -139,5 +141,6 @@ test('a region that ends before everybody has seen the deletion looks when it st
   us.from('eu').release();
   eu.from('us').release();
   await eu.start();
+  await regions().settle();
   await everywhere('SELECT id FROM cascaded', []);
 });
