@@ -217,3 +217,33 @@ test('delete-wins: a deletion takes a row that is updated later without having s
   );
   expect(found).toBeUndefined();
 });
+
+test('a counter that does not fit its column waits with the true sum, holds up nothing, and follows', async () => {
+  const [eu, us] = [regions().region('eu'), regions().region('us')];
+  const id = ++lastId;
+  await eu.sql.query(`INSERT INTO items (id, n, tags) VALUES (${id}, 2147483640, '{}')`);
+  await regions().settle();
+  eu.from('us').hold();
+  us.from('eu').hold();
+  for (const { sql, name } of [eu, us]) {
+    await sql.query(`UPDATE items SET n = n + 5, tags = '{${name}}' WHERE id = ${id}`);
+  }
+  await eventually('both have published', () =>
+    [eu, us].every((region) => region.status()?.unpublishedBytes === 0),
+  );
+  eu.from('us').release();
+  us.from('eu').release();
+  // The barrier's rows go through behind it.
+  await regions().settle();
+  await eventually('it is in quarantine', () =>
+    [eu, us].every((region) => region.status()?.quarantined === 1),
+  );
+  const { rows } = await us.sql.query<{ n: string }>(
+    `SELECT wanted::jsonb ->> 'n' AS n FROM everywrite.quarantine`,
+  );
+  expect(rows).toEqual([{ n: '2147483650' }]);
+  await us.sql.query(`UPDATE items SET n = n - 100 WHERE id = ${id}`);
+  await regions().converge();
+  const found = await eu.sql.query(`SELECT n, tags::text FROM items WHERE id = ${id}`);
+  expect(found.rows).toEqual([{ n: 2147483550, tags: '{eu,us}' }]);
+});
