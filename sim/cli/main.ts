@@ -3,6 +3,7 @@ import { usageError } from '#deploy/cli/flags.ts';
 import type { Io } from '#deploy/cli/command.ts';
 import { didYouMean } from '#replicator/config/nearest-name.ts';
 import { listCommand } from '#sim/cli/list-command.ts';
+import { mutantsCommand } from '#sim/cli/mutants-command.ts';
 import { replayCommand } from '#sim/cli/replay-command.ts';
 import { runCommand } from '#sim/cli/run-command.ts';
 import { shrinkCommand } from '#sim/cli/shrink-command.ts';
@@ -17,6 +18,7 @@ Usage:
   sim list [faults|properties|scenarios|workloads]
   sim swarm [--seeds N] [--minutes M] [--from SEED]   everything drawn from the seed
   sim sweep [--sample N]          a crash at every port call: before it, after its effect, after its reply
+  sim mutants [--only NAME,…] [--seeds N] [--enough N]   bugs planted in the engine: which are found
   sim replay FILE                 a run that was written down
   sim shrink FILE [--out FILE]    the smallest part of it that fails the same way
 
@@ -36,6 +38,7 @@ const COMMANDS = {
   list: listCommand,
   swarm: swarmCommand,
   sweep: sweepCommand,
+  mutants: mutantsCommand,
   replay: replayCommand,
   shrink: shrinkCommand,
 } as const;
