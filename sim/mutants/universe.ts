@@ -81,6 +81,8 @@ function workload(random: RandomStream): readonly Document[] {
     { use: 'shop', rate: `${random.between(3, 8)}/s`, keys: random.between(4, 20) },
     { use: 'churn', rate: `${random.between(2, 6)}/s`, keys: random.between(2, 12) },
     { use: 'counter', rate: `${random.between(2, 6)}/s`, keys: 3 },
+    // Rows with a counter that are deleted and inserted again.
+    { use: 'tables', rate: `${random.between(2, 6)}/s`, keys: random.between(2, 8) },
   ];
   const sometimes = [
     { use: 'truncate', rate: '0.2/s' },
