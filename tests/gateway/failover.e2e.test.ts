@@ -45,7 +45,10 @@ test('a gateway is killed under subscriptions and writers: nothing lost, nothing
   await regions().settle();
 
   const ids = writers.flatMap(({ written }) => written);
-  expect(ids.length).toBeGreaterThan(50);
+  // How many depends on the machine; some on either side of the kill.
+  const times = writers.flatMap(({ succeededMs }) => succeededMs);
+  expect(times.filter((at) => at < killedMs).length).toBeGreaterThan(0);
+  expect(times.filter((at) => at > killedMs).length).toBeGreaterThan(0);
   await eventually('every change is told to everybody', () => {
     return watchers.every(({ told }) => ids.every((id) => told.has(id)));
   });
