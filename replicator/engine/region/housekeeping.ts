@@ -2,6 +2,7 @@ import { mutant } from '#core/mutant.ts';
 import { EMPTY_VECTOR, formatVector, sequenceOf } from '#core/version-vector.ts';
 import type { VersionVector } from '#core/version-vector.ts';
 import { regionOf } from '#core/region.ts';
+import type { RegionId } from '#core/region.ts';
 import { vectorFenced } from '#replicator/engine/apply/apply-transaction.ts';
 import type { DatabaseSession } from '#replicator/engine/database-port.ts';
 import type { LogStream } from '#replicator/engine/log-port.ts';
@@ -18,6 +19,13 @@ const FORGET_EVERY_MS = 60_000;
 const FORGET_ROWS_MAX = 10_000;
 const HOUR_US = 3_600_000_000;
 
+interface SavedCheckpoint {
+  readonly atMs: number;
+  readonly foldFrom: VersionVector;
+  /** Every member's own clock when it was last heard before this was saved. */
+  readonly heardUs: Map<RegionId, number>;
+}
+
 /** What must happen now and then: heartbeats, forgetting what is stable, trimming the logs, retrying. */
 export class Housekeeping {
   readonly #ports: RegionPorts;
@@ -27,7 +35,7 @@ export class Housekeeping {
   #expected: Checkpoint;
   #trimBelow: VersionVector;
   /** Saved and not yet old enough to trim by; a few per minute. */
-  readonly #checkpoints: { readonly atMs: number; readonly foldFrom: VersionVector }[] = [];
+  readonly #checkpoints: SavedCheckpoint[] = [];
   #lastHeartbeatMs = -Infinity;
   #lastCheckpointMs = 0;
   #lastTrimMs = 0;
@@ -93,11 +101,30 @@ export class Housekeeping {
   }
 
   /**
-   * What was saved long enough ago. A member whose log forgets what it had acknowledged is behind by no
-   * more than that, and finds here what its rebuild needs (log-loss.e2e.test.ts).
+   * What was saved long enough ago, by every member's own clock: a log forgets what it acknowledged within
+   * that time, and a member that has been silent since may be one whose log did. It finds here what its
+   * rebuild needs (log-loss.e2e.test.ts; tests/sim/world/log-tail.test.ts).
    */
   #keep(foldFrom: VersionVector): void {
-    this.#checkpoints.push({ atMs: this.#ports.clock.monotonicMs(), foldFrom });
+    this.#checkpoints.push({ atMs: this.#ports.clock.monotonicMs(), foldFrom, heardUs: new Map() });
+    this.#isDue(this.#checkpoints.at(-1), -Infinity);
+  }
+
+  #isDue(checkpoint: SavedCheckpoint | undefined, dueMs: number): boolean {
+    if (checkpoint === undefined) return false;
+    const trailUs = this.#options.logTrailMs * 1000;
+    let due = checkpoint.atMs <= dueMs;
+    for (const origin of this.#parts.copies.keys()) {
+      const nowUs = this.#parts.progress.origin(origin).received?.wallUs;
+      const thenUs = checkpoint.heardUs.get(origin);
+      if (nowUs === undefined) due &&= trailUs === 0;
+      // Not heard of then, or its clock has been set back: counted from here.
+      else if (thenUs === undefined || nowUs < thenUs) {
+        checkpoint.heardUs.set(origin, nowUs);
+        due &&= trailUs === 0;
+      } else due &&= nowUs - thenUs >= trailUs;
+    }
+    return due;
   }
 
   /** Only below the saved checkpoint: a rebuild begins there. The last entry always stays. */
@@ -105,10 +132,8 @@ export class Housekeeping {
     this.#lastTrimMs = now;
     // Here, not where one is saved: a region at rest saves none, and a full log keeps it at rest.
     const due = now - this.#options.logTrailMs;
-    for (let next = this.#checkpoints[0]; next !== undefined; next = this.#checkpoints[0]) {
-      if (next.atMs > due) break;
-      this.#trimBelow = next.foldFrom;
-      this.#checkpoints.shift();
+    while (this.#isDue(this.#checkpoints[0], due)) {
+      this.#trimBelow = this.#checkpoints.shift()?.foldFrom ?? this.#trimBelow;
     }
     if (mutant('trimmed-too-early')) this.#trimBelow = this.#parts.applier.applied.vector;
     await this.#trimStream(this.#options.region, this.#parts.own);
