@@ -52,6 +52,14 @@ export const PROCESS_SCENARIOS: readonly ScenarioDocument[] = [
       expect: atLeast(1),
     },
   ),
+  scenario(
+    'log-recreated',
+    "A region's own stream is deleted and made again: peers' copies and the slot fill it.",
+    {
+      faults: [{ at: '12s', do: 'log.recreate', target: 'us' }],
+      expect: atLeast(1),
+    },
+  ),
   scenario('log-restart', 'A nats-server is killed for five seconds.', {
     faults: [{ at: '8s', do: 'kill', target: 'eu.log', restart: '5s' }],
     expect: atLeast(1),

@@ -4,7 +4,7 @@ import { judge } from '#sim/check/property.ts';
 import type { Verdict, Witness } from '#sim/check/property.ts';
 import type { Truth } from '#sim/check/truth.ts';
 import { dotName } from '#sim/check/truth.ts';
-import { newDots, walk } from '#sim/check/walk.ts';
+import { newDots, visibleAt, walk } from '#sim/check/walk.ts';
 
 /** A6. Nobody sees an effect before its cause; and the log names as causes exactly what was visible. */
 export function causalOrder(truth: Truth): Verdict {
@@ -15,7 +15,8 @@ export function causalOrder(truth: Truth): Verdict {
       const transaction = truth.transactions.get(dot);
       if (transaction === undefined || transaction.header.region === moment.region) continue;
       applied += 1;
-      if (covers(moment.vector, transaction.deps)) continue;
+      // Its own transactions a region shows from their commit on, whatever its vector says of them yet.
+      if (covers(visibleAt(moment), transaction.deps)) continue;
       witnesses.push({
         atUs: moment.commit.atUs,
         signature: 'applied before its cause',

@@ -6,6 +6,8 @@ import type { Truth } from '#sim/check/truth.ts';
 
 /** Refusals that an application of an ordinary PostgreSQL has to expect. */
 const DOCUMENTED = /^(40001|40P01|55P03|57014|23\d{3}|57P0\d|08\d{3}|53\d{3}|25P0\d)$/;
+/** The client's own patience: behind a queue of locks it had no answer. */
+const GAVE_UP = 'TIMEOUT';
 /** Of a hundred operations of a healthy region, this many at least succeed. */
 const AVAILABLE_PERCENT = 95;
 const RESTORED_FACTOR_MAX = 4;
@@ -58,8 +60,9 @@ export function availableAlone(truth: Truth): Verdict {
     if (invoke.atUs > truth.frame.endUs - 5_000_000) continue;
     if (down(invoke.region, invoke.atUs, complete?.atUs ?? truth.frame.endUs)) continue;
     asked += 1;
-    if (complete?.kind === 'ok' || complete?.kind === 'fail') served += 1;
-    const error = complete?.kind === 'fail' ? (complete.error ?? 'none') : null;
+    const gaveUp = complete?.error === GAVE_UP;
+    if (!gaveUp && (complete?.kind === 'ok' || complete?.kind === 'fail')) served += 1;
+    const error = complete?.kind === 'fail' && !gaveUp ? (complete.error ?? 'none') : null;
     if (error === null || DOCUMENTED.test(error)) continue;
     witnesses.push({
       atUs: complete?.atUs ?? invoke.atUs,

@@ -110,12 +110,24 @@ function vectorSteps(
 ): { readonly count: number; readonly witnesses: readonly Witness[] } {
   const witnesses: Witness[] = [];
   let count = 0;
+  // A log that lost its own tail is written again: its region steps back before that, and counts anew.
+  const steppedBack = new Map<string, number>();
+  for (const event of truth.events) {
+    if (event.kind === 'log-lost' && event.replica.startsWith(`${event.region}.`))
+      steppedBack.set(
+        event.replica,
+        Math.min(event.atUs, steppedBack.get(event.replica) ?? event.atUs),
+      );
+  }
   walk(truth, (moment) => {
     last.set(moment.region, moment);
     if (moment.commit.vector === null) return;
     count += 1;
     for (const [replica, sequence] of moment.before) {
       if (sequenceOf(moment.vector, replica) >= sequence) continue;
+      const own = replica.startsWith(`${moment.region}.`);
+      if (own && (steppedBack.get(replica) ?? Number.POSITIVE_INFINITY) <= moment.commit.atUs)
+        continue;
       witnesses.push({
         atUs: moment.commit.atUs,
         signature: 'the applied vector went back',

@@ -16,6 +16,8 @@ type Document = Readonly<Record<string, unknown>>;
 interface Draw {
   readonly random: RandomStream;
   readonly regions: readonly string[];
+  /** What a power cut may take from a log; a disk that loses more than this has broken its word. */
+  readonly syncMs: number;
 }
 
 type Family = (draw: Draw) => Document;
@@ -76,11 +78,14 @@ const FAMILIES: readonly Family[] = [
     ppm: random.between(-100_000, 100_000),
     for: ms(random, 500, 20_000),
   }),
-  ({ random, regions }) => ({
-    do: 'log.lose-tail',
-    target: random.pick(regions),
-    window: ms(random, 100, 2_000),
-  }),
+  ({ random, regions, syncMs }) =>
+    syncMs === 0
+      ? { do: 'kill', target: `${random.pick(regions)}.log`, restart: ms(random, 100, 8_000) }
+      : {
+          do: 'log.lose-tail',
+          target: random.pick(regions),
+          window: ms(random, syncMs / 10, syncMs),
+        },
   ({ random, regions }) => ({
     do: 'log.lose-replies',
     target: random.pick(regions),
@@ -88,6 +93,20 @@ const FAMILIES: readonly Family[] = [
     for: ms(random, 500, 10_000),
   }),
   ({ random, regions }) => ({ do: 'slot.rewind', target: random.pick(regions) }),
+  ({ random, regions }) => ({ do: 'pg.power-loss', target: random.pick(regions) }),
+  ({ random, regions }) => ({ do: 'pg.cut', target: random.pick(regions) }),
+  ({ random, regions }) => ({
+    do: 'pg.sync-standby',
+    target: random.pick(regions),
+    delay: ms(random, 50, 500),
+    for: ms(random, 500, 8_000),
+  }),
+  ({ random, regions }) => ({
+    do: 'pg.slow-stream',
+    target: random.pick(regions),
+    add: ms(random, 1, 1_000),
+    for: ms(random, 500, 8_000),
+  }),
   ({ random, regions }) => ({
     do: 'pg.slow-io',
     target: random.pick(regions),
@@ -116,6 +135,7 @@ export function drawScenario(seed: number): Scenario {
   const streams = new SeededStreams(seed);
   const topology = streams.stream('swarm/topology');
   const regions = NAMES.slice(0, topology.pick([2, 3, 3, 3, 4, 5]));
+  const syncMs = topology.pick([0, 200, 1_000, 2_000]);
   const load = streams.stream('swarm/load');
   const document = {
     name: `swarm-${seed}`,
@@ -124,7 +144,7 @@ export function drawScenario(seed: number): Scenario {
       regions: [...regions],
       latency: topology.pick(['table:near', 'table:geo', 'table:auditor']),
       jitter: ms(topology, 0, 10),
-      sync_interval: topology.pick(['0s', '200ms', '1s', '2s']),
+      sync_interval: `${syncMs}ms`,
       replication: limits(streams.stream('swarm/limits')),
     },
     workload: [
@@ -134,9 +154,11 @@ export function drawScenario(seed: number): Scenario {
         keys: load.between(3, 40),
         zipf: between(load, 0, 1.5),
       },
-      ...LOADS.filter(() => load.chance(0.5)).map((draw) => draw({ random: load, regions })),
+      ...LOADS.filter(() => load.chance(0.5)).map((draw) =>
+        draw({ random: load, regions, syncMs }),
+      ),
     ],
-    faults: faults(streams.stream('swarm/faults'), regions),
+    faults: faults({ random: streams.stream('swarm/faults'), regions, syncMs }),
     heal: { at: `${HEAL_MS}ms` },
     load: { until: `${HEAL_MS + LOAD_AFTER_MS}ms` },
     expect: { properties: 'all', at_least: { writes: 20 } },
@@ -144,13 +166,14 @@ export function drawScenario(seed: number): Scenario {
   return decodeScenario(document, document.name, () => '');
 }
 
-function faults(random: RandomStream, regions: readonly string[]): readonly Document[] {
+function faults(draw: Draw): readonly Document[] {
+  const { random } = draw;
   if (random.chance(CALM_PERCENT / 100)) return [];
   const families = FAMILIES.filter(() => random.chance(0.5));
   if (families.length === 0) return [];
   return Array.from({ length: random.between(1, FAULTS_MAX) }, () => ({
     at: ms(random, FAULTS_FROM_MS, HEAL_MS - 1_000),
-    ...random.pick(families)({ random, regions }),
+    ...random.pick(families)(draw),
   }));
 }
 
