@@ -113,8 +113,8 @@ function appliedSteps(
 export function noLoops(truth: Truth): Verdict {
   const byApply = new Set<string>();
   for (const [region, commits] of truth.commits) {
-    for (const { commit } of commits)
-      if (commit.by === 'apply') byApply.add(`${region} ${commit.lsn}`);
+    for (const { commit, lostUs } of commits)
+      if (commit.by === 'apply' && lostUs === null) byApply.add(`${region} ${commit.lsn}`);
   }
   const witnesses: Witness[] = [];
   for (const [dot, header] of truth.logged) {

@@ -70,6 +70,7 @@ export class Truth {
   /** By `region lsn`. */
   readonly dotOfCommit: ReadonlyMap<string, string>;
   #index: ReadonlyMap<string, TableOps> | null = null;
+  readonly #owners: ReadonlyMap<string, CommitEvent>;
 
   constructor(frame: RunFrame, events: readonly HistoryEvent[]) {
     this.frame = frame;
@@ -77,6 +78,7 @@ export class Truth {
     this.tables = new Map(frame.tables.map((table) => [table.name, table]));
     this.operations = pairOperations(events);
     this.commits = standingCommits(frame.regions, events);
+    this.#owners = ownersOf(this.commits);
     this.logged = joinPieces(events);
     this.dotOfCommit = new Map(
       [...this.logged].map(([dot, tx]) => [commitName(tx.region, tx.commitLsn), dot]),
@@ -89,7 +91,9 @@ export class Truth {
     return [...this.commits.values()].flat().filter(({ commit }) => commit.by === 'user');
   }
 
+  /** A server that lost its tail gives the places out again: then the dot is that of who came to stay. */
   dotOf(commit: CommitEvent): string | undefined {
+    if (this.#owners.get(commitName(commit.region, commit.lsn)) !== commit) return undefined;
     return this.dotOfCommit.get(commitName(commit.region, commit.lsn));
   }
 
@@ -153,6 +157,20 @@ function withCauses(
     );
   }
   return pairs;
+}
+
+function ownersOf(
+  commits: ReadonlyMap<RegionId, readonly StandingCommit[]>,
+): ReadonlyMap<string, CommitEvent> {
+  const owners = new Map<string, CommitEvent>();
+  const all = [...commits.values()].flat();
+  for (const { commit, lostUs } of all) {
+    if (lostUs !== null) owners.set(commitName(commit.region, commit.lsn), commit);
+  }
+  for (const { commit, lostUs } of all) {
+    if (lostUs === null) owners.set(commitName(commit.region, commit.lsn), commit);
+  }
+  return owners;
 }
 
 function commitName(region: RegionId, lsn: number): string {
