@@ -75,6 +75,7 @@ export class Applier {
   readonly #options: ApplierOptions;
   #applied: AppliedState;
   #ownSequence = 0;
+  #loggedSequence = 0;
   #captured: VersionVector = EMPTY_VECTOR;
   #inFlight: ApplyTransaction | null = null;
   #session: DatabaseSession | null = null;
@@ -128,6 +129,14 @@ export class Applier {
     this.#ownSequence = sequence;
     this.#captured = markers;
     this.#inbox.arrived.raise();
+  }
+
+  /**
+   * Own transactions up to here are in the log, hence visible: capture may meet one while its COMMIT still
+   * waits for a standby, and whoever reads the applied vector is told of what can be read (hazards T2).
+   */
+  logged(sequence: number): void {
+    this.#loggedSequence = Math.max(this.#loggedSequence, sequence);
   }
 
   /**
@@ -232,12 +241,13 @@ export class Applier {
     if (spill.count > 0) await this.#unspill(selection, dirty);
     const { generation } = this.#applied;
     let { hlc } = this.#applied;
-    for (const transaction of selection.transactions) hlc = witnessHlc(hlc, transaction.hlc);
-    // The own component moves only when every own operation shows: the dirty ones still do not.
+    for (const transaction of selection.transactions) {
+      hlc = witnessHlc(hlc, transaction.hlc);
+      // A peer has seen it, whatever became of the log's answer here.
+      this.logged(sequenceOf(transaction.deps, this.#options.own));
+    }
     const settled = index.dirtyCount <= dirty.length || mutant('own-component-early');
-    const own = sequenceOf(this.#applied.vector, this.#options.own);
-    const vector = new Map(selection.vector);
-    vector.set(this.#options.own, settled ? Math.max(own, this.#ownSequence) : own);
+    const vector = new Map(selection.vector).set(this.#options.own, this.#ownShown(settled));
     const conflicts = new ConflictBuffer();
     const batch = planBatch(
       index,
@@ -272,7 +282,11 @@ export class Applier {
     const { generation } = this.#applied;
     const { replica, sequence, hlc: stamp, deps } = first;
     const hlc = witnessHlc(this.#applied.hlc, stamp);
-    const vector = new Map(this.#applied.vector).set(replica, sequence);
+    this.logged(sequenceOf(deps, this.#options.own));
+    const settled = this.#context.index.dirtyCount === 0;
+    const vector = new Map(this.#applied.vector)
+      .set(replica, sequence)
+      .set(this.#options.own, this.#ownShown(settled));
     const session = await this.#open();
     const progress = { generation, vector, hlc };
     this.#largeGeneration = generation + 1;
@@ -288,6 +302,13 @@ export class Applier {
     this.#matrix.observe(region, replica, sequence, deps);
     this.#count(selection, report);
     this.#succeeded([]);
+  }
+
+  /** The own component moves only when every own operation shows: dirty ones still do not. */
+  #ownShown(settled: boolean): number {
+    const before = sequenceOf(this.#applied.vector, this.#options.own);
+    const shown = Math.min(this.#ownSequence, this.#loggedSequence);
+    return settled ? Math.max(before, shown) : before;
   }
 
   async #open(): Promise<DatabaseSession> {

@@ -178,7 +178,7 @@ async function assemble(
     fence,
     spill,
     applier,
-    publisher: publisherOf(ports, options, footing, opened, ownRow),
+    publisher: publisherOf(ports, options, footing, opened, { ownRow, applier }),
     capture: new Capture(footing.capture),
     copiers,
     copies,
@@ -192,6 +192,7 @@ function tellWhatIsCaptured(applier: Applier, { replica, applied, capture }: Foo
   const known = new Map(capture.vector).set(replica, Infinity);
   if (!covers(known, applied)) applier.watchLastMarker();
   applier.captured(capture.sequence, capture.vector);
+  applier.logged(capture.sequence);
 }
 
 function reachOf(
@@ -248,13 +249,16 @@ function publisherOf(
   options: RegionOptions,
   footing: Footing,
   opened: Opened,
-  ownRow: OwnRow,
+  { ownRow, applier }: Pick<PipelineParts, 'ownRow' | 'applier'>,
 ): Publisher {
   const { stream, tail } = footing;
   const { maxUnpublishedBytes, logTrailMs: trailMs } = options;
   const bounds = { maxUnpublishedBytes, trailMs };
   return new Publisher(opened.own, opened.publishing, tail, ports, bounds, {
-    durable: ({ lastSequence, vector }) => ownRow.acknowledged(lastSequence, vector),
+    durable: ({ lastSequence, vector }) => {
+      ownRow.acknowledged(lastSequence, vector);
+      applier.logged(lastSequence);
+    },
     confirm: (endLsn) => stream.confirm(endLsn),
   });
 }
