@@ -253,7 +253,7 @@ export class Applier {
       index,
       selection.transactions,
       dirty,
-      { vector, hlc },
+      { vector, hlc, logged: this.#loggedSequence },
       conflicts,
       this.#context.versions.guard(),
     );

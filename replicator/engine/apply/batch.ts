@@ -31,6 +31,8 @@ export interface Batch {
   readonly verdicts: readonly DeleteOp[];
   /** Which row versions were known when the batch was planned: read later, it would vouch for more. */
   readonly guard: Guard;
+  /** Own transactions up to here can be read; one beyond may still wait for a standby. */
+  readonly logged: number;
 }
 
 interface Late {
@@ -43,7 +45,7 @@ export function planBatch(
   index: UnstableIndex,
   transactions: readonly ChangeTransaction[],
   dirty: readonly DirtyKey[],
-  progress: { readonly vector: VersionVector; readonly hlc: Hlc },
+  progress: { readonly vector: VersionVector; readonly hlc: Hlc; readonly logged?: number },
   conflicts: ConflictBuffer,
   guard: Guard,
 ): Batch {
@@ -64,7 +66,17 @@ export function planBatch(
     }
   }
   for (const { relation, key } of dirty) plan(index, tables, relation, key);
-  return { transactions, ...progress, tables, truncates, dirty, conflicts, guard, verdicts };
+  return {
+    transactions,
+    logged: Infinity,
+    ...progress,
+    tables,
+    truncates,
+    dirty,
+    conflicts,
+    guard,
+    verdicts,
+  };
 }
 
 /** After the rows are decided: deciding one again forgets what was said about it. */

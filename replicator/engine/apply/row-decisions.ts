@@ -1,4 +1,5 @@
 import { mutant } from '#core/mutant.ts';
+import type { RegionId } from '#core/region.ts';
 import { relationId } from '#core/relation.ts';
 import type { ApplyContext } from '#replicator/engine/apply/apply-context.ts';
 import type { Batch } from '#replicator/engine/apply/batch.ts';
@@ -21,7 +22,7 @@ export interface Decided {
 
 /** Sorts every planned row of a batch into guarded statements or the slow path. */
 export async function decideRows(
-  { index, tables, quarantine }: ApplyContext,
+  { region, index, tables, quarantine }: ApplyContext,
   batch: Batch,
   careful: boolean,
 ): Promise<Decided> {
@@ -47,7 +48,8 @@ export async function decideRows(
         quarantine.has(id, planned.key) ||
         index.isDirty(id, planned.key);
       const action = suspect ? null : fastAction(planned, local);
-      if (action === null || action.kind === 'incomplete') fenced.push(planned);
+      const hollow = action?.kind === 'none' && restsOnUnseen(planned, region, batch.logged);
+      if (action === null || hollow || action.kind === 'incomplete') fenced.push(planned);
       else if (action.kind !== 'none') fast.push({ planned, action, row: null });
     }
     statements.push(
@@ -84,6 +86,16 @@ export async function findMissed(
     }
   }
   return missed;
+}
+
+/**
+ * Nothing to write, because of an own operation that capture has met and nobody can read yet: its COMMIT
+ * waits for a standby. Committed now, the vector would name a row that the table does not show (T2). The
+ * fence locks the row, and so waits for it.
+ */
+function restsOnUnseen({ base }: PlannedKey, region: RegionId, logged: number): boolean {
+  if (base === undefined || base.xid === null) return false;
+  return base.latest.some((by) => by.region === region && by.sequence > logged);
 }
 
 // All deletes of all tables first, then updates, then inserts: see rowStatements.
