@@ -101,7 +101,11 @@ const DIRECTIONS: readonly (readonly [folder: string, allowed: readonly string[]
   // A scenario is read as the configuration file is, and may name one.
   ['sim/scenario/', ['core/', 'replicator/config/', 'replicator/config.ts', 'sim/']],
   // `sim` is a command like `everywrite`: flags, exit codes and tables of text are the same.
-  ['sim/cli/', ['core/', 'replicator/config/', 'deploy/cli/', 'sim/']],
+  // How long a run took is read from the same clock as everywhere.
+  [
+    'sim/cli/',
+    ['core/', 'replicator/config/', 'replicator/system-ports.ts', 'deploy/cli/', 'sim/'],
+  ],
   [
     'sim/',
     ['core/', 'conflict/', 'replicator/engine/', 'gateway/session/', 'gateway/feed/', 'sim/'],
@@ -191,6 +195,16 @@ test('core, conflict and engine read no clock, no randomness, no locale', () => 
     DETERMINISTIC.some((folder) => path.startsWith(folder)),
   );
   expect(pure.flatMap((source) => findings(source, AMBIENT))).toEqual([]);
+});
+
+// There, `process` is a simulated one. The kernel drives real macrotasks, and guards what it forbids.
+test('the simulator reads time and randomness from its kernel', () => {
+  const kernel = ['sim/kernel/kernel.ts', 'sim/kernel/escape-detector.ts'];
+  const played = SOURCES.filter(({ path }) => path.startsWith('sim/') && !kernel.includes(path));
+  const found = played.flatMap((source) => findings(source, AMBIENT));
+  expect(found.filter((line) => !/\bprocess\b/.test(line.slice(line.lastIndexOf(':'))))).toEqual(
+    [],
+  );
 });
 
 test('files and functions are short', () => {

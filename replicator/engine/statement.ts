@@ -39,6 +39,24 @@ export type Statement =
   | SpillStatement
   | LoadSpillStatement;
 
+/** Statements on Everywrite's own records. */
+export type RecordStatement = Extract<
+  Statement,
+  {
+    readonly kind:
+      | 'writeConflicts'
+      | 'forgetConflicts'
+      | 'withdrawConflicts'
+      | 'writeQuarantine'
+      | 'clearQuarantine'
+      | 'readQuarantine'
+      | 'saveCheckpoint'
+      | 'resetSpill'
+      | 'spill'
+      | 'loadSpill';
+  }
+>;
+
 export interface BeginStatement {
   readonly kind: 'begin';
   /** Below the server's deadlock_timeout, so that apply gives way and never the application. */

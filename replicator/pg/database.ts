@@ -1,3 +1,4 @@
+import { FlightSession } from '#replicator/engine/flight-session.ts';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { EverywriteError } from '#core/errors.ts';
 import type { Relation } from '#core/relation.ts';
@@ -69,13 +70,15 @@ export class PgDatabase implements Database {
       client.destroy();
       throw error;
     }
-    return new PgSession({
-      client,
-      catalogue: this.#catalogue,
-      serverVersion: this.facts.serverVersion,
-      origin: originName(this.#options.cluster),
-      cancelLockWait: kind === 'apply' ? () => this.#cancelLockWait(client.processId) : null,
-    });
+    return new FlightSession(
+      new PgSession({
+        client,
+        catalogue: this.#catalogue,
+        serverVersion: this.facts.serverVersion,
+        origin: originName(this.#options.cluster),
+        cancelLockWait: kind === 'apply' ? () => this.#cancelLockWait(client.processId) : null,
+      }),
+    );
   }
 
   async localTable(relation: Relation): Promise<LocalTable | null> {

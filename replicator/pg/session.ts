@@ -1,6 +1,6 @@
-import { assert, must } from '#core/assert.ts';
+import { must } from '#core/assert.ts';
 import { EverywriteError } from '#core/errors.ts';
-import type { AttemptResult, DatabaseSession } from '#replicator/engine/database-port.ts';
+import type { FlightLine, FlightOutcome } from '#replicator/engine/flight-session.ts';
 import { SessionState } from '#replicator/engine/session-state.ts';
 import type { Statement, StatementResult } from '#replicator/engine/statement.ts';
 import type { Catalogue } from './table-catalogue.ts';
@@ -23,73 +23,34 @@ export interface SessionOptions {
   readonly cancelLockWait: LockWaitCancel | null;
 }
 
-type Outcome =
-  | { readonly kind: 'ok'; readonly results: readonly StatementResult[] }
-  | { readonly kind: 'failed'; readonly error: EverywriteError };
-
-/** One connection that executes Statements. It closes itself at the first error it cannot answer with. */
-export class PgSession implements DatabaseSession {
+/** One connection that executes Statements as SQL. */
+export class PgSession implements FlightLine {
+  readonly state = new SessionState();
   readonly #options: SessionOptions;
-  readonly #state = new SessionState();
-  #busy = false;
-  #closed: { readonly cause: unknown } | undefined;
 
   constructor(options: SessionOptions) {
     this.#options = options;
   }
 
-  async flight(statements: readonly Statement[]): Promise<readonly StatementResult[]> {
-    const outcome = await this.#exclusively(() => this.#run(statements));
-    if (outcome.kind === 'ok') return outcome.results;
-    throw this.#give(outcome.error);
-  }
-
-  async attempt(statements: readonly Statement[]): Promise<AttemptResult> {
-    const outcome = await this.#exclusively(async () => {
-      this.#state.checkAttempt(statements);
-      return this.#run(statements);
-    });
-    if (outcome.kind === 'ok') return outcome;
-    const { code, sqlState, message } = outcome.error;
-    if (code !== 'ROW_REFUSED' || sqlState === undefined) throw this.#give(outcome.error);
-    return { kind: 'refused', sqlState, reason: message };
-  }
-
-  async close(): Promise<void> {
-    if (this.#closed !== undefined) return;
-    this.#closed = { cause: undefined };
+  async leave(busy: boolean): Promise<void> {
     // In the middle of something a goodbye would wait for a lock that may never come.
-    if (this.#busy) this.#options.client.destroy();
+    if (busy) this.#options.client.destroy();
     else await this.#options.client.end();
   }
 
-  /**
-   * Everything that breaks a flight ends the connection, so that an origin that is still set cannot
-   * hide whatever this session would write next (hazards.md, 12; session.pg.test.ts, "leaked").
-   */
-  #give(error: EverywriteError): EverywriteError {
-    this.#closed ??= { cause: error };
+  destroy(): void {
     this.#options.client.destroy();
-    return error;
   }
 
-  // A second flight on the wire behind a failing first one could begin a transaction of its own.
-  async #exclusively(run: () => Promise<Outcome>): Promise<Outcome> {
-    assert(!this.#busy, () => 'one flight at a time on a session');
-    if (this.#closed !== undefined) throw connectionClosed(this.#closed.cause);
-    this.#busy = true;
-    try {
-      return await run();
-    } finally {
-      this.#busy = false;
-    }
+  closedError(cause: unknown): EverywriteError {
+    return connectionClosed(cause);
   }
 
-  async #run(statements: readonly Statement[]): Promise<Outcome> {
+  async run(statements: readonly Statement[]): Promise<FlightOutcome> {
     let rendered: readonly Rendered[];
     try {
       await this.#loadShapes(statements);
-      this.#state.checkFlight(statements);
+      this.state.checkFlight(statements);
       rendered = statements.map((statement) => this.#render(statement));
     } catch (cause) {
       if (cause instanceof EverywriteError) return { kind: 'failed', error: cause };
@@ -121,15 +82,15 @@ export class PgSession implements DatabaseSession {
     const rendered = renderStatement(statement, {
       serverVersion,
       origin,
-      underOrigin: this.#state.underOrigin,
-      savepointExists: this.#state.savepointExists,
+      underOrigin: this.state.underOrigin,
+      savepointExists: this.state.savepointExists,
       shape: (relation): TableShape => {
         const shape = catalogue.known(relation);
         if (shape === undefined || shape === null) throw missing(relation, '42P01', 'the table');
         return shape;
       },
     });
-    this.#state.sent(statement, flushesMessages(serverVersion));
+    this.state.sent(statement, flushesMessages(serverVersion));
     return rendered;
   }
 
@@ -137,7 +98,7 @@ export class PgSession implements DatabaseSession {
     statements: readonly Statement[],
     rendered: readonly Rendered[],
     answers: readonly Answer[],
-  ): Outcome {
+  ): FlightOutcome {
     let at = 0;
     const results: StatementResult[] = [];
     for (const [index, { queries, read }] of rendered.entries()) {

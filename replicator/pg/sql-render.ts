@@ -1,6 +1,6 @@
 import { unreachable } from '#core/assert.ts';
 import type { Relation } from '#core/relation.ts';
-import type { Statement } from '#replicator/engine/statement.ts';
+import type { RecordStatement, Statement } from '#replicator/engine/statement.ts';
 import { emitMark, emitVerdict, readSettings, readSnapshot, readState } from './sql-control.ts';
 import { lockRows, lockTable, truncateExcept } from './sql-locks.ts';
 import type { Rendered } from './sql-query.ts';
@@ -99,23 +99,6 @@ function renderOwn(statement: OwnStatement, context: RenderContext): Rendered {
       return renderRecord(statement);
   }
 }
-
-type RecordStatement = Extract<
-  Statement,
-  {
-    readonly kind:
-      | 'writeConflicts'
-      | 'forgetConflicts'
-      | 'withdrawConflicts'
-      | 'writeQuarantine'
-      | 'clearQuarantine'
-      | 'readQuarantine'
-      | 'saveCheckpoint'
-      | 'resetSpill'
-      | 'spill'
-      | 'loadSpill';
-  }
->;
 
 function renderRecord(statement: RecordStatement): Rendered {
   switch (statement.kind) {

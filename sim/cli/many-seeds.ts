@@ -1,3 +1,4 @@
+import { systemClock } from '#replicator/system-ports.ts';
 import type { Io } from '#deploy/cli/command.ts';
 import { distributionOf } from '#sim/metrics/distribution.ts';
 import type { Distribution } from '#sim/metrics/distribution.ts';
@@ -8,7 +9,7 @@ import { formatUs } from '#sim/scenario/quantity.ts';
 export interface ManySeeds {
   readonly from: number;
   readonly seeds: number;
-  /** Stop beginning new runs at this time of performance.now(); null: never. */
+  /** Stop beginning new runs at this time of the monotonic clock; null: never. */
   readonly untilMs: number | null;
   readonly play: (seed: number) => Promise<JudgedRun>;
   readonly io: Io;
@@ -44,16 +45,16 @@ const WORST: readonly Outcome[] = [
 /** One scenario, or one swarm, under many seeds: progress, failures by signature, percentiles over seeds. */
 export async function many({ from, seeds, untilMs, play, io, label }: ManySeeds): Promise<number> {
   const tallies: Tally[] = [];
-  const begunMs = performance.now();
+  const begunMs = systemClock.monotonicMs();
   let shownMs = begunMs;
   for (let seed = from; seed < from + seeds && !io.signal.aborted; seed += 1) {
-    if (untilMs !== null && performance.now() > untilMs) break;
+    if (untilMs !== null && systemClock.monotonicMs() > untilMs) break;
     tallies.push(tally(seed, await play(seed)));
-    if (performance.now() - shownMs < PROGRESS_EVERY_MS) continue;
-    shownMs = performance.now();
+    if (systemClock.monotonicMs() - shownMs < PROGRESS_EVERY_MS) continue;
+    shownMs = systemClock.monotonicMs();
     io.err(`${progressOf(tallies, seeds)}\n`);
   }
-  io.out(`${summary(tallies, performance.now() - begunMs, label).join('\n')}\n`);
+  io.out(`${summary(tallies, systemClock.monotonicMs() - begunMs, label).join('\n')}\n`);
   const worst = WORST.find((outcome) => tallies.some((one) => one.outcome === outcome));
   return EXIT_CODES[worst ?? 'pass'];
 }
@@ -98,26 +99,11 @@ function summary(tallies: readonly Tally[], wallMs: number, label: string): read
     `${label}: ${tallies.length} seeds, ${passed} passed`,
     ...failuresBySignature(tallies, label),
     `  ${total((one) => one.writes)} writes, ${total((one) => one.conflicts)} conflicts, ${total((one) => one.lost)} acknowledged writes lost`,
-    ...overSeeds(
-      'exposure p99',
-      tallies.map((one) => one.exposureP99Us),
-    ),
-    ...overSeeds(
-      'stranded age',
-      tallies.map((one) => one.strandedUs),
-    ),
-    ...overSeeds(
-      'RTO write p95',
-      tallies.map((one) => one.writeRtoUs),
-    ),
-    ...overSeeds(
-      'RTO read p95',
-      tallies.map((one) => one.readRtoUs),
-    ),
-    ...overSeeds(
-      'lag p99, calm',
-      tallies.map((one) => one.lagP99Us),
-    ),
+    ...overSeeds('exposure p99', tallies, (one) => one.exposureP99Us),
+    ...overSeeds('stranded age', tallies, (one) => one.strandedUs),
+    ...overSeeds('RTO write p95', tallies, (one) => one.writeRtoUs),
+    ...overSeeds('RTO read p95', tallies, (one) => one.readRtoUs),
+    ...overSeeds('lag p99, calm', tallies, (one) => one.lagP99Us),
     `  ${formatUs(simUs)} simulated in ${formatUs(wallMs * 1_000)}: ${factor.toFixed(1)}x real time, ${hourly} seeds an hour on one core`,
   ];
 }
@@ -141,11 +127,17 @@ function failuresBySignature(tallies: readonly Tally[], label: string): readonly
     });
 }
 
-function overSeeds(name: string, values: readonly (number | null)[]): readonly string[] {
-  const found = distributionOf(values.filter((value) => value !== null));
+function overSeeds(
+  name: string,
+  tallies: readonly Tally[],
+  pick: (one: Tally) => number | null,
+): readonly string[] {
+  const found = distributionOf(tallies.map(pick).filter((value) => value !== null));
   if (found === null || found.maxUs === 0) return [];
   const text = (of: Distribution): string =>
     `p50 ${formatUs(of.p50Us)}  p95 ${formatUs(of.p95Us)}  max ${formatUs(of.maxUs)}`;
-  const worst = values.indexOf(found.maxUs);
-  return [`  over ${found.count} seeds: ${name.padEnd(14)} ${text(found)} (run ${worst + 1})`];
+  const worst = tallies.find((one) => pick(one) === found.maxUs);
+  return [
+    `  over ${found.count} seeds: ${name.padEnd(14)} ${text(found)} (seed ${worst?.seed ?? '?'})`,
+  ];
 }

@@ -1,3 +1,4 @@
+import { systemClock } from '#replicator/system-ports.ts';
 import type { Io } from '#deploy/cli/command.ts';
 import { parseFlags, required } from '#deploy/cli/flags.ts';
 import { readPlan } from '#sim/cli/plan-file.ts';
@@ -10,9 +11,9 @@ export async function replayCommand(args: readonly string[], io: Io): Promise<nu
   const { positionals } = parseFlags('replay', args, {}, 'words');
   const path = required('replay', 'FILE', positionals[0]);
   const plan = readPlan(path);
-  const begunMs = performance.now();
+  const begunMs = systemClock.monotonicMs();
   const judged = await playPlan(plan, true);
-  const wallMs = performance.now() - begunMs;
+  const wallMs = systemClock.monotonicMs() - begunMs;
   io.out(runPage(judged, { repeat: `sim replay ${path}`, versions: versions(), wallMs }));
   return EXIT_CODES[judged.outcome];
 }

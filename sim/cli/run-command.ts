@@ -1,3 +1,4 @@
+import { systemClock } from '#replicator/system-ports.ts';
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import type { Io } from '#deploy/cli/command.ts';
@@ -41,9 +42,9 @@ export async function runCommand(args: readonly string[], io: Io): Promise<numbe
     return many({ from: seed, seeds, untilMs: null, play, io, label: `sim run ${name}` });
   }
   const repeat = ['sim run', name, '--seed', seed, ...settings.map((s) => `--set ${s}`)].join(' ');
-  const begunMs = performance.now();
+  const begunMs = systemClock.monotonicMs();
   const judged = await playScenario(scenario, seed, values.twice ?? false);
-  const wallMs = performance.now() - begunMs;
+  const wallMs = systemClock.monotonicMs() - begunMs;
   const context = { repeat, versions: versions(), wallMs };
   if (values.json === true) io.out(`${JSON.stringify(runJson(judged, context), null, 2)}\n`);
   else io.out(runPage(judged, context));

@@ -1,3 +1,4 @@
+import { systemClock } from '#replicator/system-ports.ts';
 import { writeFileSync } from 'node:fs';
 import type { Io } from '#deploy/cli/command.ts';
 import { parseFlags, required } from '#deploy/cli/flags.ts';
@@ -21,18 +22,18 @@ export async function shrinkCommand(args: readonly string[], io: Io): Promise<nu
     io.out(`${path} passes: there is nothing to shrink.\n`);
     return EXIT_CODES.pass;
   }
-  const begunMs = performance.now();
+  const begunMs = systemClock.monotonicMs();
   const { smallest, tried } = await shrinkPlan({
     plan,
     signature: reason.signature,
     play: async (candidate) =>
       (await playPlan(candidate)).reasons.map(({ signature }) => signature),
-    goOn: () => performance.now() - begunMs < BUDGET_MS && !io.signal.aborted,
+    goOn: () => systemClock.monotonicMs() - begunMs < BUDGET_MS && !io.signal.aborted,
     told: (text) => io.err(`  ${text}\n`),
   });
   writeFileSync(out, `${JSON.stringify(smallest, null, 1)}\n`);
   const judged = await playPlan(smallest);
-  const wallMs = performance.now() - begunMs;
+  const wallMs = systemClock.monotonicMs() - begunMs;
   io.out(runPage(judged, { repeat: `sim replay ${out}`, versions: versions(), wallMs }));
   io.out(
     `  shrunk ${plan.faults.length} faults -> ${smallest.faults.length}, ` +

@@ -1,3 +1,4 @@
+import { systemClock } from '#replicator/system-ports.ts';
 import type { Io } from '#deploy/cli/command.ts';
 import { parseFlags } from '#deploy/cli/flags.ts';
 import { count } from '#sim/cli/count-flag.ts';
@@ -22,9 +23,9 @@ export async function swarmCommand(args: readonly string[], io: Io): Promise<num
   const seeds = count('seeds', values.seeds, minutes === null ? SEEDS_DEFAULT : 1_000_000);
   const from = count('from', values.from, 1);
   const play = async (seed: number): Promise<JudgedRun> => {
-    const begunMs = performance.now();
+    const begunMs = systemClock.monotonicMs();
     const judged = await playScenario(drawScenario(seed), seed, seed % TWICE_EVERY === 0);
-    const wallMs = performance.now() - begunMs;
+    const wallMs = systemClock.monotonicMs() - begunMs;
     const repeat = `sim swarm --seeds 1 --from ${seed}`;
     // A single seed is asked for to be looked at.
     if (seeds === 1) io.out(runPage(judged, { repeat, versions: versions(), wallMs }));
@@ -32,6 +33,6 @@ export async function swarmCommand(args: readonly string[], io: Io): Promise<num
       io.err(`  seed ${seed}: ${judged.reasons[0]?.signature ?? ''}; ${writePlan(judged)}\n`);
     return judged;
   };
-  const untilMs = minutes === null ? null : performance.now() + minutes * 60_000;
+  const untilMs = minutes === null ? null : systemClock.monotonicMs() + minutes * 60_000;
   return many({ from, seeds, untilMs, play, io, label: 'sim swarm' });
 }

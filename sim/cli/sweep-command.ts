@@ -1,3 +1,4 @@
+import { systemClock } from '#replicator/system-ports.ts';
 import type { Io } from '#deploy/cli/command.ts';
 import { parseFlags } from '#deploy/cli/flags.ts';
 import { count } from '#sim/cli/count-flag.ts';
@@ -12,7 +13,7 @@ export async function sweepCommand(args: readonly string[], io: Io): Promise<num
     seed: { type: 'string' },
   });
   const sample = values.sample === undefined ? null : count('sample', values.sample, 1);
-  const begunMs = performance.now();
+  const begunMs = systemClock.monotonicMs();
   let done = 0;
   const { points, swept } = await sweep({
     seed: count('seed', values.seed, 1),
@@ -31,7 +32,7 @@ export async function sweepCommand(args: readonly string[], io: Io): Promise<num
       `  ${point.process} call ${point.number} ${point.stage}: ${reason?.what ?? ''} ${reason?.text ?? ''}\n`,
     );
   }
-  const seconds = ((performance.now() - begunMs) / 1_000).toFixed(0);
+  const seconds = ((systemClock.monotonicMs() - begunMs) / 1_000).toFixed(0);
   io.out(
     `sim sweep: ${swept.length} of ${points} crash points, ${failed.length} failed, ${missed} not met, in ${seconds} s\n`,
   );

@@ -4,9 +4,9 @@ import type {
   ConflictRow,
   ForgetConflictsStatement,
   LoadSpillStatement,
+  RecordStatement,
   SaveCheckpointStatement,
   SpilledKey,
-  Statement,
   StatementResult,
 } from '#replicator/engine/statement.ts';
 import type { Backend } from '#sim/pg/backend.ts';
@@ -29,24 +29,6 @@ import { isAborted, isRunning } from '#sim/pg/transaction.ts';
 import type { Snapshot } from '#sim/pg/transaction.ts';
 import { assignXid } from '#sim/pg/transaction-end.ts';
 import type { Step } from '#sim/pg/wait.ts';
-
-/** Statements on Everywrite's own records. */
-export type RecordStatement = Extract<
-  Statement,
-  {
-    readonly kind:
-      | 'writeConflicts'
-      | 'forgetConflicts'
-      | 'withdrawConflicts'
-      | 'writeQuarantine'
-      | 'clearQuarantine'
-      | 'readQuarantine'
-      | 'saveCheckpoint'
-      | 'resetSpill'
-      | 'spill'
-      | 'loadSpill';
-  }
->;
 
 const DONE: StatementResult = { kind: 'done' };
 

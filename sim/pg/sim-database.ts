@@ -1,3 +1,4 @@
+import { FlightSession } from '#replicator/engine/flight-session.ts';
 import { EverywriteError } from '#core/errors.ts';
 import type { Relation } from '#core/relation.ts';
 import { UNREACHABLE } from '#replicator/engine/sql-state.ts';
@@ -52,7 +53,9 @@ export class SimDatabase implements Database {
       backend.synchronousCommit = false;
       if (this.originSupported) await this.#untilOriginIsFree(connection, backend);
     }
-    return new SimSession({ connection, backend, catalogue: this.#catalogue, origin });
+    return new FlightSession(
+      new SimSession({ connection, backend, catalogue: this.#catalogue, origin }),
+    );
   }
 
   localTable(relation: Relation): Promise<LocalTable | null> {

@@ -1,7 +1,6 @@
-import { assert } from '#core/assert.ts';
 import { EverywriteError } from '#core/errors.ts';
 import { relationId } from '#core/relation.ts';
-import type { AttemptResult, DatabaseSession } from '#replicator/engine/database-port.ts';
+import type { FlightLine, FlightOutcome } from '#replicator/engine/flight-session.ts';
 import { SessionState } from '#replicator/engine/session-state.ts';
 import { decideSqlState, UNREACHABLE } from '#replicator/engine/sql-state.ts';
 import type { Statement, StatementResult } from '#replicator/engine/statement.ts';
@@ -14,10 +13,6 @@ import type { Step } from '#sim/pg/wait.ts';
 
 type Answer = StatementResult | SqlError;
 
-type Outcome =
-  | { readonly kind: 'ok'; readonly results: readonly StatementResult[] }
-  | { readonly kind: 'failed'; readonly error: EverywriteError };
-
 export interface SessionParts {
   readonly connection: Connection;
   readonly backend: Backend;
@@ -26,69 +21,38 @@ export interface SessionParts {
 }
 
 /** The counterpart of PgSession: the same order of things, the same errors, no SQL. */
-export class SimSession implements DatabaseSession {
+export class SimSession implements FlightLine {
+  readonly state = new SessionState();
   readonly #parts: SessionParts;
-  readonly #state = new SessionState();
-  #busy = false;
-  #closed = false;
 
   constructor(parts: SessionParts) {
     this.#parts = parts;
   }
 
-  async flight(statements: readonly Statement[]): Promise<readonly StatementResult[]> {
-    const outcome = await this.#exclusively(() => this.#run(statements));
-    if (outcome.kind === 'ok') return outcome.results;
-    throw this.#give(outcome.error);
-  }
-
-  async attempt(statements: readonly Statement[]): Promise<AttemptResult> {
-    const outcome = await this.#exclusively(async () => {
-      this.#state.checkAttempt(statements);
-      return this.#run(statements);
-    });
-    if (outcome.kind === 'ok') return outcome;
-    const { code, sqlState, message } = outcome.error;
-    if (code !== 'ROW_REFUSED' || sqlState === undefined) throw this.#give(outcome.error);
-    return { kind: 'refused', sqlState, reason: message };
-  }
-
-  async close(): Promise<void> {
-    if (this.#closed) return;
-    this.#closed = true;
+  leave(): Promise<void> {
     this.#parts.connection.closeFromClient('the session was closed');
+    return Promise.resolve();
   }
 
-  #give(error: EverywriteError): EverywriteError {
-    this.#closed = true;
+  destroy(error: EverywriteError): void {
     this.#parts.connection.closeFromClient(error.message);
-    return error;
   }
 
-  async #exclusively(run: () => Promise<Outcome>): Promise<Outcome> {
-    assert(!this.#busy, () => 'one flight at a time on a session');
-    if (this.#closed) {
-      const message = 'This database session is closed; open another one.';
-      throw new EverywriteError({ ...UNREACHABLE, message });
-    }
-    this.#busy = true;
-    try {
-      return await run();
-    } finally {
-      this.#busy = false;
-    }
+  closedError(): EverywriteError {
+    const message = 'This database session is closed; open another one.';
+    return new EverywriteError({ ...UNREACHABLE, message });
   }
 
-  async #run(statements: readonly Statement[]): Promise<Outcome> {
+  async run(statements: readonly Statement[]): Promise<FlightOutcome> {
     const { connection, backend, catalogue, origin } = this.#parts;
     let answers: readonly Answer[];
     try {
       for (const statement of statements) {
         if ('relation' in statement) await catalogue.require(statement.relation);
       }
-      this.#state.checkFlight(statements);
+      this.state.checkFlight(statements);
       const marks = marksInTransaction(backend.core.version);
-      for (const statement of statements) this.#state.sent(statement, marks);
+      for (const statement of statements) this.state.sent(statement, marks);
       answers = await connection.answer<readonly Answer[]>((answered) => {
         connection.toServer(() => {
           backend.run(runAll(backend, statements, origin), (results) => {
@@ -103,7 +67,7 @@ export class SimSession implements DatabaseSession {
     return this.#read(answers);
   }
 
-  #read(answers: readonly Answer[]): Outcome {
+  #read(answers: readonly Answer[]): FlightOutcome {
     const refused = answers.find((answer) => answer instanceof SqlError);
     if (refused !== undefined) return { kind: 'failed', error: this.#understand(refused) };
     const results = answers.filter(

@@ -10,7 +10,7 @@ import { sweep } from '#sim/sweep/sweep.ts';
 // Real regions in virtual time. A red line names its seed: `sim swarm --seeds 1 --from SEED`.
 
 const SEEDS = 10;
-/** Seeds whose failure is understood and not mended yet: take the line out with the fix. */
+/** Seeds that fail and are not mended yet (SIMULATOR.md, "Open findings"): take the line out with the fix. */
 const OPEN: Readonly<Record<number, string>> = {
   4: 'A16: a conflict between a delete and an update stays recorded in one region',
   6: 'A7: under a synchronous standby, a row shows another value for a moment',

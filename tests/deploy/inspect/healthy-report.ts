@@ -1,3 +1,4 @@
+import { BLANK_STATUS } from '#replicator/engine/region/status.ts';
 import type { RegionReport } from '#deploy/inspect/region-report.ts';
 import type { OriginStatus, RegionStatus } from '#replicator/engine/region/status.ts';
 
@@ -41,15 +42,7 @@ export function runningStatus(region: string, peers: readonly string[]): RegionS
     spilledKeys: 0,
     dirtyKeys: 0,
     quarantined: 0,
-    counters: {
-      transactions: 0,
-      rows: 0,
-      slowRows: 0,
-      conflicts: 0,
-      lockTimeouts: 0,
-      batches: 0,
-      fences: 0,
-    },
+    counters: BLANK_STATUS.counters,
     origins: Object.fromEntries(peers.map((peer) => [peer, healthyOrigin(peer)])),
   };
 }
